@@ -1,0 +1,389 @@
+"""One component is one frozen dataclass in one file; the folder is the registry.
+
+A component's fields are its options. They are checked when the component is made, they enter the
+trial's content hash, and the command line is derived from them. A field is declared with its
+constraint and followed by one string that explains it:
+
+    @dataclass(frozen=True, kw_only=True)
+    class Sgd(Optimizer):
+        lr: Positive = 0.01
+        "step size"
+
+Component files import torch inside their methods only, so that listing and parsing stay fast.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import importlib
+import importlib.util
+import json
+import math
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from epochlab.errors import BadOption, UnknownName
+
+PACKAGE = Path(__file__).parent
+
+# What may stand in a component's field, in one line each for error messages and help.
+FAMILIES = {
+    "networks": "network",
+    "datasets": "dataset",
+    "optimizers": "optimizer",
+    "schedules": "schedule",
+    "starts": "start",
+    "penalties": "penalty",
+    "augment": "augmentation",
+    "studies": "study",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The interval in which a number must lie."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def allows(self, value: float) -> bool:
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below
+
+    def text(self) -> str:
+        parts = []
+        if self.low > -math.inf:
+            parts.append(f"{'above' if self.low_open else 'at least'} {self.low:g}")
+        if self.high < math.inf:
+            parts.append(f"{'below' if self.high_open else 'at most'} {self.high:g}")
+        return " and ".join(parts)
+
+
+Positive = Annotated[float, Limits(low=0, low_open=True)]
+NotNegative = Annotated[float, Limits(low=0)]
+Share = Annotated[float, Limits(low=0, high=1)]
+ShareBelowOne = Annotated[float, Limits(low=0, high=1, high_open=True)]
+Count = Annotated[int, Limits(low=1)]
+CountOrZero = Annotated[int, Limits(low=0)]
+
+
+class Component:
+    """Base of all components; checks every field against its declared type and limits."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def __post_init__(self) -> None:
+        for name, kind in field_types(type(self)).items():
+            value = getattr(self, name)
+            checked = _checked(value, kind, f"{component_name(type(self))}: option '{name}'")
+            if checked is not value:
+                object.__setattr__(self, name, checked)
+
+
+C = TypeVar("C", bound=Component)
+
+
+@functools.lru_cache(maxsize=None)
+def field_types(cls: type[Component]) -> dict[str, Any]:
+    """Field name -> declared type, constraints included."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+
+def _checked(value: Any, kind: Any, where: str) -> Any:
+    """`value` if it fits `kind` (an int becomes a float where a float is meant), else BadOption."""
+    if typing.get_origin(kind) is Annotated:
+        base, *limits = typing.get_args(kind)
+        value = _checked(value, base, where)
+        for limit in limits:
+            if isinstance(limit, Limits) and value is not None and not limit.allows(value):
+                raise BadOption(f"{where} is {value!r}; it must be {limit.text()}.")
+        return value
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _checked_union(value, args, where)
+    if origin is typing.Literal:
+        if value not in args:
+            raise BadOption(f"{where} is {value!r}; allowed are {', '.join(map(repr, args))}.")
+        return value
+    if origin is tuple:
+        if isinstance(value, (str, bytes)) or not isinstance(value, (tuple, list)):
+            raise BadOption(f"{where} is {value!r}; it must be a list of values.")
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_checked(item, args[0], where) for item in value)
+        if len(value) != len(args):
+            raise BadOption(f"{where} has {len(value)} values; it takes {len(args)}.")
+        return tuple(_checked(v, a, where) for v, a in zip(value, args, strict=True))
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise BadOption(f"{where} is {value!r}; it must be a finite number.")
+        return float(value)
+    if kind is int and isinstance(value, bool):
+        raise BadOption(f"{where} is {value!r}; it must be a whole number.")
+    if kind is type(None):
+        kind = types.NoneType
+    if isinstance(kind, type) and isinstance(value, kind):
+        return value
+    raise BadOption(f"{where} is {value!r}; it must be {type_text(kind)}.")
+
+
+def _checked_union(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
+    messages = []
+    for kind in kinds:
+        try:
+            return _checked(value, kind, where)
+        except BadOption as error:
+            messages.append(str(error))
+    limited = [m for m in messages if "it must be at" in m or "it must be a" in m]
+    allowed = " or ".join(type_text(kind) for kind in kinds)
+    if isinstance(value, (int, float)) and limited:
+        raise BadOption(limited[0])
+    raise BadOption(f"{where} is {value!r}; it must be {allowed}.")
+
+
+def type_text(kind: Any) -> str:
+    """A field's type in words: 'a number above 0', 'one of a, b', 'a schedule'."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        limits = " and ".join(a.text() for a in args[1:] if isinstance(a, Limits))
+        return f"{type_text(args[0])} {limits}".strip()
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_text(a) for a in args)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(a) for a in args)
+    if origin is tuple:
+        return f"a list, each {type_text(args[0])}" if args else "a list"
+    words = {float: "a number", int: "a whole number", str: "text", bool: "true or false",
+             type(None): "none"}  # fmt: skip
+    if kind in words:
+        return words[kind]
+    if isinstance(kind, type) and issubclass(kind, Component):
+        return f"a {FAMILIES.get(family_of(kind), 'component')}"
+    return getattr(kind, "__name__", str(kind))
+
+
+# --- names: a component is called by its folder and file -----------------------------------------
+
+
+def family_of(cls: type) -> str:
+    """The folder of the package that a component (or a class derived from one) belongs to."""
+    for base in cls.__mro__:
+        parts = base.__module__.split(".")
+        if len(parts) >= 2 and parts[0] == "epochlab" and parts[1] in FAMILIES:
+            return parts[1]
+    return ""
+
+
+def component_name(cls: type) -> str:
+    """'optimizers/adam' for our own; 'optimizers/my_file.py:MyClass' for one outside the package."""
+    parts = cls.__module__.split(".")
+    if parts[0] == "epochlab":
+        return "/".join(parts[1:])
+    source = Path(getattr(sys.modules.get(cls.__module__), "__file__", "") or cls.__module__)
+    return f"{family_of(cls)}/{source.name}:{cls.__name__}"
+
+
+def names(family: str) -> list[str]:
+    """Names of the components in one family's folder, without importing them."""
+    folder = PACKAGE / family
+    return sorted(p.stem for p in folder.glob("*.py") if not p.name.startswith("_"))
+
+
+def summary(family: str, name: str) -> str:
+    """First docstring line of a component's file, without importing it."""
+    tree = ast.parse((PACKAGE / family / f"{name}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or "").split("\n")[0]
+
+
+def load_class(family: str, name: str) -> type[Component]:
+    """The component class called `name`; `path/to/file.py:Class` loads one from outside.
+
+    Raises UnknownName with the nearest match.
+    """
+    if ".py" in name:
+        return _load_outside(family, name)
+    stem = name.replace("-", "_")
+    if stem not in names(family):
+        raise UnknownName(
+            FAMILIES[family], name, names(family), f"'epochlab list {family}' explains each."
+        )
+    module = importlib.import_module(f"epochlab.{family}.{stem}")
+    return _only_class(module, family)
+
+
+def _only_class(module: types.ModuleType, family: str) -> type[Component]:
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Component)
+        and value.__module__ == module.__name__
+        and not value.__name__.startswith("_")
+        and family_of(value) == family
+    ]
+    if len(found) != 1:
+        raise BadOption(
+            f"{module.__file__} defines {len(found)} public components of the family '{family}'; "
+            "name one as file.py:Class."
+        )
+    return found[0]
+
+
+_OUTSIDE_PREFIX = "epochlab_outside_"
+
+
+def load_source(path: Path) -> types.ModuleType:
+    """Import a Python file from outside the package once, under a name made from its file name."""
+    if not path.is_file():
+        raise UnknownName("file", str(path), [str(p) for p in path.parent.glob("*.py")])
+    module_name = _OUTSIDE_PREFIX + path.stem
+    module = sys.modules.get(module_name)
+    if module is not None and Path(module.__file__ or "").resolve() == path.resolve():
+        return module
+    spec = importlib.util.spec_from_file_location(module_name, path.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise BadOption(
+            f"{path} cannot be imported: {type(error).__name__}: {error}. "
+            "Run it with python to see where."
+        ) from error
+    return module
+
+
+def outside_sources() -> list[str]:
+    """Paths of the files loaded from outside the package, for processes that need them too."""
+    return sorted(
+        str(module.__file__)
+        for name, module in sys.modules.items()
+        if name.startswith(_OUTSIDE_PREFIX) and module.__file__
+    )
+
+
+def _load_outside(family: str, name: str) -> type[Component]:
+    file_name, _, class_name = name.partition(":")
+    loaded = sys.modules.get(_OUTSIDE_PREFIX + Path(file_name).stem)
+    known = loaded is not None and not Path(file_name).exists()
+    module = loaded if known and loaded is not None else load_source(Path(file_name))
+    if not class_name:
+        return _only_class(module, family)
+    cls = getattr(module, class_name, None)
+    if not (isinstance(cls, type) and issubclass(cls, Component)):
+        have = [k for k, v in vars(module).items()
+                if isinstance(v, type) and issubclass(v, Component)]  # fmt: skip
+        raise UnknownName(FAMILIES[family], class_name, have)
+    return cls
+
+
+# --- plain data: what is hashed and stored -------------------------------------------------------
+
+
+def to_plain(value: Any) -> Any:
+    """Components, tuples and numbers as JSON data, every default written out."""
+    if isinstance(value, Component):
+        fields = dataclasses.fields(value)  # type: ignore[arg-type]
+        plain = {f.name: to_plain(getattr(value, f.name)) for f in fields}
+        return {"component": component_name(type(value)), **plain}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{value!r} cannot be part of a component")
+
+
+def from_plain(plain: Any) -> Any:
+    """Inverse of `to_plain`. Raises UnknownName or BadOption for what no longer exists."""
+    if isinstance(plain, list):
+        return tuple(from_plain(item) for item in plain)
+    if not isinstance(plain, dict):
+        return plain
+    family, _, name = plain["component"].partition("/")
+    cls = load_class(family, name)
+    given = {key: from_plain(value) for key, value in plain.items() if key != "component"}
+    return make(cls, given)
+
+
+def make(cls: type[C], options: Mapping[str, Any]) -> C:
+    """Build a component from named options; an unknown option names the nearest one."""
+    for name in options:
+        if name not in field_types(cls):
+            raise UnknownName(f"option of {component_name(cls)}", name, field_types(cls))
+    return cls(**options)
+
+
+def canonical_json(plain: Any) -> str:
+    """One text per meaning: sorted keys, no blanks, shortest round-trip numbers, no NaN."""
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical_json(to_plain(value)).encode()).hexdigest()
+
+
+# --- options: what the command line and the reference show ---------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One field of a component as a user sees it."""
+
+    name: str
+    kind: Any
+    default: Any
+    required: bool
+    help: str
+
+
+def options(cls: type[Component]) -> list[Option]:
+    """A component's options in the order of declaration, with the string that explains each."""
+    helps: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, Component) and base is not Component:
+            helps.update(_field_strings(base))
+    result = []
+    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        default = None if required else (
+            f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
+        )  # fmt: skip
+        kind = field_types(cls)[f.name]
+        result.append(Option(f.name, kind, default, required, helps.get(f.name, "")))
+    return result
+
+
+@functools.lru_cache(maxsize=None)
+def _field_strings(cls: type) -> dict[str, str]:
+    """Field name -> the string literal that follows it in the source."""
+    module = sys.modules[cls.__module__]
+    if not module.__file__:
+        return {}
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+            return {
+                first.target.id: " ".join(second.value.value.split())
+                for first, second in zip(node.body, node.body[1:], strict=False)
+                if isinstance(first, ast.AnnAssign)
+                and isinstance(first.target, ast.Name)
+                and isinstance(second, ast.Expr)
+                and isinstance(second.value, ast.Constant)
+                and isinstance(second.value.value, str)
+            }
+    return {}

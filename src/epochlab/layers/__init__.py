@@ -1,0 +1,1 @@
+"""Layers: building blocks that networks share; ordinary torch modules, imported while building."""

@@ -1,0 +1,80 @@
+"""Draw a report's figures: a chart for the page and an SVG picture of it, one per figure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from epochlab.evidence import Figure
+from epochlab.figures._theme import with_variables
+from epochlab.report.content import Item, Report
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: the Vega-Lite specification and what it looks like."""
+
+    spec: dict[str, Any]
+    svg: str
+    width_px: float
+    height_px: float
+
+    def themed_svg(self, prefix: str) -> str:
+        """For a page: colours are CSS variables, ids begin with `prefix`, the size can shrink."""
+        svg = with_variables(self.svg)
+        svg = re.sub(r'(?<=id=")[^"]+(?=")', lambda m: f"{prefix}-{m[0]}", svg)
+        svg = re.sub(r"(?<=url\(#)[^)]+(?=\))", lambda m: f"{prefix}-{m[0]}", svg)
+        return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+    def themed_spec(self) -> str:
+        """For a page's script element: JSON in which no '<' can end the element."""
+        text = json.dumps(self.spec, separators=(",", ":"), allow_nan=False)
+        return with_variables(text).replace("<", "\\u003c")
+
+
+def drawn(report: Report) -> dict[str, Picture]:
+    """Picture of each figure, by its anchor."""
+    return {item.anchor: _picture(item) for item in report.items if item.kind == "figure"}
+
+
+def _picture(item: Item) -> Picture:
+    import altair
+    import vl_convert
+
+    assert isinstance(item.evidence, Figure)
+    figure = item.evidence
+    chart: Any = figure.drawing.draw(figure.table)
+    # altair walks through every number of a data set; ours are plain already.
+    points = getattr(chart, "datasets", altair.Undefined)
+    if points is not altair.Undefined:
+        chart.datasets = altair.Undefined
+    spec: dict[str, Any] = chart.to_dict(validate=False)
+    if points is not altair.Undefined:
+        spec["datasets"] = points
+    spec.pop("$schema", None)
+    spec["description"] = f"{figure.title}. {figure.caption}".strip()
+    svg = vl_convert.vegalite_to_svg(_still(spec), vl_version=vega_lite_version())
+    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
+    assert size is not None
+    return Picture(spec, svg, float(size[1]), float(size[2]))
+
+
+def vega_lite_version() -> str:
+    """The Vega-Lite version that altair writes, as vl-convert names it: '6.4'."""
+    import altair
+
+    return ".".join(str(altair.SCHEMA_VERSION).lstrip("v").split(".")[:2])
+
+
+def _still(spec: dict[str, Any]) -> dict[str, Any]:
+    """The chart without the marks that only follow the pointer."""
+    still = dict(spec)
+    if "spec" in still:
+        still["spec"] = _still(still["spec"])
+    if "layer" in still:
+        still["layer"] = [layer for layer in still["layer"] if layer.get("name") != "hover"]
+    if "params" in still:
+        still["params"] = [p for p in still["params"] if p.get("name") != "hover"]
+    return still

@@ -1,0 +1,173 @@
+"""Carry out one trial in this process: lock, resume, train, journal, checkpoint, finish."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from epochlab.datasets import Data
+from epochlab.errors import BadOption, Interrupted
+from epochlab.train import record
+from epochlab.train.clocks import Contention
+from epochlab.train.engines import eager
+from epochlab.train.run import Run
+from epochlab.train.state import (
+    State,
+    fresh_state,
+    load_checkpoint,
+    save_checkpoint,
+    weights,
+    write_tensors,
+)
+from epochlab.train.store import Journal, RunFolder, Store, begin, storing
+from epochlab.train.trial import Trial
+
+# A checkpoint is taken when this much time has passed and it costs at most this share of it.
+CHECKPOINT_EVERY_S = 10.0
+CHECKPOINT_SHARE = 0.01
+
+Watch = Callable[[dict[str, Any]], None]
+
+
+def execute(
+    store: Store,
+    trial: Trial,
+    data: Data,
+    *,
+    watch: Watch | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    asked_by: str = "train",
+) -> Run:
+    """The finished run of `trial`: from the store if it is there, else trained to its end.
+
+    `watch` sees every row. When `should_stop` turns true the state is saved and Interrupted is
+    raised. Raises RunLocked, StoreError, BadShape, BadCheckpoint.
+    """
+    folder = store.run_folder(trial.key)
+    if folder.is_done:
+        return Run.load(folder, trial)
+    if trial.device == "cuda" and not torch.cuda.is_available():
+        raise BadOption("device is 'cuda', but torch sees no CUDA device here. Use --device cpu.")
+    with folder.locked():
+        if not folder.is_done:
+            begin(store, trial)
+            if not folder.file("checkpoint.safetensors").exists():
+                facts = record.facts(torch.get_num_threads(), asked_by)
+                folder.write_json("record.json", facts)
+            _train_to_end(folder, trial, data, watch, should_stop, checkpoint_every_s)
+    return Run.load(folder, trial)
+
+
+def _train_to_end(
+    folder: RunFolder,
+    trial: Trial,
+    data: Data,
+    watch: Watch | None,
+    should_stop: Callable[[], bool] | None,
+    every_s: float,
+) -> None:
+    """Open the folder's journals where the last checkpoint left them, train, and close."""
+    state = fresh_state(trial, data)
+    offsets = {"rows": 0, "clock": 0}
+    checkpoint = folder.file("checkpoint.safetensors")
+    threads = torch.get_num_threads()
+    if checkpoint.exists():
+        offsets = load_checkpoint(state, checkpoint)
+        # Sums are split among threads, so the same bits need the same number of them.
+        torch.set_num_threads(folder.read_json("record.json")["threads"])
+    rows = Journal(folder.file("rows.jsonl"), offsets["rows"])
+    clock = Journal(folder.file("clock.jsonl"), offsets["clock"])
+    writer = _Writer(folder, state, rows, clock, every_s)
+    status = "done"
+    try:
+        for row in eager.train(trial, data, state):
+            rows.add(row)
+            if watch is not None:
+                watch(row)
+            if row["row"] == "epoch":
+                writer.epoch(row)
+            elif row["row"] == "diverged":
+                status = "diverged"
+            if should_stop is not None and should_stop():
+                writer.checkpoint()
+                raise Interrupted(f"Stopped at step {state.position.step}; it is saved.")
+            writer.checkpoint_if_due()
+        writer.finish(status)
+    finally:
+        torch.set_num_threads(threads)
+        rows.close()
+        clock.close()
+
+
+class _Writer:
+    """Writes checkpoints, clock segments, best and final weights of one run."""
+
+    def __init__(
+        self, folder: RunFolder, state: State, rows: Journal, clock: Journal, every_s: float
+    ) -> None:
+        self.folder, self.state, self.rows, self.clock = folder, state, rows, clock
+        self.every_s = every_s
+        self.saved_at = time.perf_counter()
+        self.cost_s = 0.0
+        self.contention = Contention()
+
+    def segment(self) -> None:
+        """Write the clock since the last segment; the split times are sums since the beginning."""
+        seconds = self.state.seconds
+        self.clock.add({
+            "epoch": self.state.position.epoch, "step": self.state.position.step,
+            "training_s": seconds.training_s, **asdict(seconds), **self.contention.since(),
+        })  # fmt: skip
+        self.contention = Contention()
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self.segment()
+        if row.get("is_best"):
+            self._tensors("best.safetensors")
+
+    def _tensors(self, name: str) -> Path:
+        path = self.folder.file(name)
+        with storing(path):
+            write_tensors(weights(self.state), path, {"key": self.folder.key})
+        return path
+
+    def checkpoint_if_due(self) -> None:
+        waited = time.perf_counter() - self.saved_at
+        if waited >= self.every_s and waited >= self.cost_s / CHECKPOINT_SHARE:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Save the state; rows up to here will never be written again."""
+        began = time.perf_counter()
+        path = self.folder.file("checkpoint.safetensors")
+        extra = {"rows": self.rows.flush(), "clock": self.clock.flush()}
+        with storing(path):
+            save_checkpoint(self.state, path, extra)
+        self.saved_at = time.perf_counter()
+        self.cost_s = self.saved_at - began
+
+    def finish(self, status: str) -> None:
+        """Final weights, then DONE, then the checkpoint goes: a kill in between loses nothing."""
+        self.segment()
+        self.rows.flush()
+        self.clock.flush()
+        model = self._tensors("model.safetensors")
+        self.folder.write_json("DONE", {
+            "status": status,
+            "rows_sha256": file_sha256(self.folder.file("rows.jsonl")),
+            "model_sha256": file_sha256(model),
+        })  # fmt: skip
+        self.folder.file("checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
