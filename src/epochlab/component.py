@@ -93,11 +93,11 @@ class Component:
 C = TypeVar("C", bound=Component)
 
 
-@functools.lru_cache(maxsize=None)
-def field_types(cls: type[Component]) -> dict[str, Any]:
+@functools.cache
+def field_types(cls: type) -> dict[str, Any]:
     """Field name -> declared type, constraints included."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
 
 
 def _checked(value: Any, kind: Any, where: str) -> Any:
@@ -359,16 +359,17 @@ def options(cls: type[Component]) -> list[Option]:
             helps.update(_field_strings(base))
     result = []
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        default = None if required else (
-            f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
-        )  # fmt: skip
+        default = f.default
+        if f.default_factory is not dataclasses.MISSING:
+            default = f.default_factory()
+        required = default is dataclasses.MISSING
         kind = field_types(cls)[f.name]
-        result.append(Option(f.name, kind, default, required, helps.get(f.name, "")))
+        shown = None if required else default
+        result.append(Option(f.name, kind, shown, required, helps.get(f.name, "")))
     return result
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _field_strings(cls: type) -> dict[str, str]:
     """Field name -> the string literal that follows it in the source."""
     module = sys.modules[cls.__module__]

@@ -174,7 +174,7 @@ class Table:
         )
         body = "".join(
             "<tr>" + "".join(
-                f'<td class="{kind}">{_cell_html(c.text(v), v)}</td>'
+                f'<td class="{kind}{_wrap(c.text(v))}">{_cell_html(c.text(v), v)}</td>'
                 for c, v, kind in zip(self.columns, row, kinds, strict=True)
             ) + "</tr>\n"
             for row in shown
@@ -222,6 +222,11 @@ def plain_cell(value: Any) -> Any:
 
 
 _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+=*")
+
+
+def _wrap(text: str) -> str:
+    """A further class for cells with a word so long that it has to be broken."""
+    return " wrap" if any(len(word) > 30 for word in text.split()) else ""
 
 
 def _cell_html(text: str, value: Any) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epochlab.augment.crop_flip import CropFlip
@@ -34,6 +34,7 @@ def random_images(n, channels=3, height=6, width=7):
     return made.astype(np.uint8)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 6), st.integers(1, 3), st.integers(1, 8), st.integers(1, 8),
     st.integers(0, 5), st.booleans(), st.integers(0, 2**63),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epochlab.augment.crop_flip import CropFlip
@@ -28,6 +28,7 @@ def twin(image, image_key, size, inside):
     return out
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 5), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9),
     st.integers(1, 12), st.booleans(), st.integers(0, 2**63),

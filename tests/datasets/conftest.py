@@ -7,8 +7,8 @@ import pytest
 
 from epochlab.datasets.lookalike import Lookalike, write_official
 
-# Read before any test changes it.
-REAL_DATA = os.environ.get("EPOCHLAB_DATA")
+# Read before any test changes it or the working folder.
+REAL_DATA = Path(os.environ["EPOCHLAB_DATA"]).resolve() if "EPOCHLAB_DATA" in os.environ else None
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +19,9 @@ def _own_folders(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def real_data_folder():
-    if not REAL_DATA:
+    if REAL_DATA is None:
         pytest.skip("EPOCHLAB_DATA does not name a folder with the real data sets")
-    return Path(REAL_DATA)
+    return REAL_DATA
 
 
 @pytest.fixture(scope="session")

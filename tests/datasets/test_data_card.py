@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -117,6 +117,7 @@ def plain_png(content):
     return rows[:, 1:].reshape((height, width) if colour == 0 else (height, width, 3))
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(
         np.uint8,

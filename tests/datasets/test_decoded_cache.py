@@ -111,9 +111,9 @@ def change_byte(path, position=None):
 
 
 def hole_with_the_old_time(path):
-    """What a crash can leave: the right size and time, but zeros."""
+    """What a crash can leave: the right size and time, but zeros from somewhere on."""
     stat = path.stat()
-    path.write_bytes(bytes(stat.st_size))
+    path.write_bytes(path.read_bytes()[:4096] + bytes(stat.st_size - 4096))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -26,6 +26,7 @@ def plain_idx(content):
     return shape, list(content[4 + 4 * axes :])
 
 
+@settings(deadline=None)
 @given(byte_arrays)
 def test_idx_round_trip_and_independent_reader(array):
     content = pack_idx(array)
@@ -40,6 +41,7 @@ def test_idx_of_a_file_written_by_hand():
     assert parse_idx(content, 2).tolist() == [[1, 2, 3], [4, 5, 255]]
 
 
+@settings(deadline=None)
 @given(byte_arrays, st.data())
 def test_no_truncated_or_extended_idx_passes(array, data):
     content = pack_idx(array)
@@ -59,6 +61,7 @@ def test_idx_magic_must_fit():
         parse_idx(floats, 1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4), st.randoms(use_true_random=False))
 def test_records_round_trip_and_independent_reader(n, random):
     images = np.frombuffer(random.randbytes(n * 3072), np.uint8).reshape(n, 3, 32, 32)
@@ -74,6 +77,7 @@ def test_records_round_trip_and_independent_reader(n, random):
         assert record[2][5 * 32 + 7] == images[i, 1, 5, 7]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3 * 3073).filter(lambda size: size % 3073 or not size))
 def test_records_of_the_wrong_size(size):
     with pytest.raises(FormatError, match="whole number"):

@@ -196,14 +196,17 @@ def test_well_formed_but_not_official(cifar_files, fashion_files):
             for text in (str(path), module._SHA256[part], hashlib.sha256(found).hexdigest()):
                 assert text in str(caught.value)
             assert "'verify'" in str(caught.value)
-        replace(data_set, verify=False).load()
+        data = replace(data_set, verify=False).load()
+        assert (data.tier, data.source, data.licence) == (
+            "look-alike", "files of unknown origin", "not known",
+        )  # fmt: skip
 
 
 def test_verified_when_the_content_is_the_expected_one(cifar_files, cifar_like, monkeypatch):
     parts = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in cifar_files.iterdir()}
     official = {name: parts[name] for name in cifar10._SHA256}
     monkeypatch.setattr(cifar10, "_OFFICIAL", replace(cifar10._OFFICIAL, parts=official))
-    same(Cifar10().load(), cifar_like)
+    assert same(Cifar10().load(), cifar_like).tier == "real"
     # Checked on the content, so the packing does not matter.
     repack(cifar_files, ".xz", lzma.compress)
     same(Cifar10().load(), cifar_like)

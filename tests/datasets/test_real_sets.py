@@ -28,6 +28,7 @@ def test_fashion_counts_and_scaling(fashion):
     assert (len(fashion.train), len(fashion.test), fashion.input_shape) == (
         60_000, 10_000, (1, 28, 28),
     )  # fmt: skip
+    assert (fashion.tier, fashion.licence) == ("real", "MIT, Zalando SE")
     assert np.bincount(fashion.train.targets).tolist() == [6000] * 10
     assert np.bincount(fashion.test.targets).tolist() == [1000] * 10
     assert f"{fashion.input_mean[0]:.4f} {fashion.input_std[0]:.4f}" == "0.2860 0.3530"
@@ -37,6 +38,7 @@ def test_cifar_counts_and_scaling(cifar):
     assert (len(cifar.train), len(cifar.test), cifar.input_shape) == (
         50_000, 10_000, (3, 32, 32),
     )  # fmt: skip
+    assert (cifar.tier, cifar.licence) == ("real", "none stated by the authors")
     assert np.bincount(cifar.train.targets).tolist() == [5000] * 10
     assert np.bincount(cifar.test.targets).tolist() == [1000] * 10
     assert [f"{m:.4f}" for m in cifar.input_mean] == ["0.4914", "0.4822", "0.4465"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from epochlab.errors import BadOption
 from epochlab.layers.residual import BasicBlock, Shortcut, SubsampleAndPad, shortcut_module
@@ -52,3 +53,19 @@ def test_without_branch_and_shortcut_nothing_is_left() -> None:
     block = BasicBlock(4, 4, shortcut="none").eval()
     nn.init.zeros_(block.bn2.weight)
     assert block(torch.randn(2, 4, 6, 6)).abs().sum() == 0
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_block_is_its_equation(shortcut: Shortcut) -> None:
+    torch.manual_seed(0)
+    block = BasicBlock(3, 6, 2, shortcut).train()
+    x = torch.randn(5, 3, 8, 8)
+
+    def normalised(y: torch.Tensor) -> torch.Tensor:
+        variance, mean = torch.var_mean(y, (0, 2, 3), correction=0, keepdim=True)
+        return (y - mean) / torch.sqrt(variance + 1e-5)
+
+    first = normalised(functional.conv2d(x, block.conv1.weight, stride=2, padding=1)).clamp(min=0)
+    second = normalised(functional.conv2d(first, block.conv2.weight, padding=1))
+    assert block.shortcut is not None
+    torch.testing.assert_close(block(x), (second + block.shortcut(x)).clamp(min=0))

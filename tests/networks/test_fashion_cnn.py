@@ -71,3 +71,16 @@ def test_small_images_are_refused() -> None:
         FashionCnn().build((1, 4, 28), 10)
     with pytest.raises(BadShape, match="it takes images"):
         FashionCnn().build((64,), 10)
+
+
+@pytest.mark.parametrize(
+    ("pool", "order"),
+    [
+        ("none", "conv1 act1 conv2 act2 flatten fc1 act3 fc2"),
+        ("second", "conv1 act1 conv2 act2 pool2 flatten fc1 act3 fc2"),
+        ("both", "conv1 act1 pool1 conv2 act2 pool2 flatten fc1 act3 fc2"),
+    ],
+)
+def test_order_of_layers(pool: Any, order: str) -> None:
+    module = FashionCnn(pool=pool).build((1, 28, 28), 10)
+    assert " ".join(name for name, _ in module.named_children()) == order

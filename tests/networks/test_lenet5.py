@@ -68,3 +68,10 @@ def test_flat_and_small_samples_are_refused() -> None:
 def test_unknown_options_are_refused() -> None:
     with pytest.raises(BadOption, match="'relu', 'tanh', 'swish'"):
         Lenet5(activation="gelu")  # type: ignore[arg-type]
+
+
+def test_order_of_layers() -> None:
+    assert [name for name, _ in Lenet5().build((1, 28, 28), 10).named_children()] == [
+        "conv1", "act1", "pool1", "conv2", "act2", "pool2", "flatten",
+        "fc1", "act3", "fc2", "act4", "fc3",
+    ]  # fmt: skip

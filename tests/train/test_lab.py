@@ -91,7 +91,7 @@ def test_full_disk_is_explained_and_nothing_is_lost(
 
     with monkeypatch.context() as patch:
         patch.setattr(state, "save_file", full)
-        with pytest.raises(StoreError, match="disk is full.*Free some space"):
+        with pytest.raises(StoreError, match=r"disk is full.*Free some space"):
             Lab(store).run(trial)
     folder = store.run_folder(trial.key)
     assert not folder.is_done

@@ -67,7 +67,7 @@ def test_batch_schedule_is_read_per_epoch() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(BadOption, match="epochs.*at least 1"):
+    with pytest.raises(BadOption, match=r"epochs.*at least 1"):
         quick_trial(epochs=0)
     with pytest.raises(BadOption, match="momentum"):
         Sgd(momentum=1.5)

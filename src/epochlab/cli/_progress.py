@@ -15,7 +15,13 @@ from epochlab.train.trial import Trial
 def progress_display(title: str) -> Iterator[Display]:
     """A live display on a terminal; a line per finished run where output is a file."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     progress = Progress(

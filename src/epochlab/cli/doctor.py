@@ -45,8 +45,10 @@ def main(words: list[str]) -> None:
     rows = [{"what": k, "found": str(v)} for k, v in facts]
     show(Table.of("This machine", rows), given.format)
     if given.device == "cuda" and not torch.cuda.is_available():
-        raise BadOption("A CUDA device was demanded, but torch sees none: everything here runs on "
-                        "the CPU. Install a CUDA build of torch on a machine with an NVIDIA GPU.")  # fmt: skip
+        raise BadOption(
+            "A CUDA device was demanded, but torch sees none: everything here runs on the CPU. "
+            "Install a CUDA build of torch on a machine with an NVIDIA GPU."
+        )
 
 
 def _gpu_facts(available: bool) -> list[tuple[str, str]]:

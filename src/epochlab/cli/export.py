@@ -83,8 +83,10 @@ def _write_onnx(network: object, sample: object, expected: object, out: Path) ->
     with warnings.catch_warnings():
         # The exporter's own dependencies warn about each other; nothing a user could act on.
         warnings.simplefilter("ignore")
-        torch.onnx.export(network, (sample,), str(out), dynamo=True, verbose=False,
-                          external_data=False, dynamic_shapes=({0: torch.export.Dim("batch")},))  # fmt: skip
+        torch.onnx.export(
+            network, (sample,), str(out), dynamo=True, verbose=False, external_data=False,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )  # fmt: skip
     model = onnx.load(str(out))
     onnx.checker.check_model(model)
     (found,) = ReferenceEvaluator(model).run(None, {model.graph.input[0].name: sample.numpy()})

@@ -24,8 +24,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("run", help="the first digits of a run's key")
     parser.add_argument("--sample", required=True, help="CSV file whose header and row order "
                         "the result takes over")  # fmt: skip
-    parser.add_argument("--images", help=".npy array of bytes [n, channels, height, width] or "
-                        "[n, height, width, channels]; without it the test images are taken")  # fmt: skip
+    parser.add_argument("--images", help=".npy array of bytes [n, channels, height, width] or [n, "
+                        "height, width, channels]; without it the test images are taken")  # fmt: skip
     parser.add_argument("--out", default="predictions.csv", help="file to write")
     parser.add_argument("--weights", choices=("model", "best"), default="model",
                         help="final weights, or those of the best validation score")  # fmt: skip
@@ -57,8 +57,10 @@ def read_sample(path: Path) -> tuple[list[str], list[str]]:
         raise BadData(f"The sample file {path} cannot be read: {error}.") from error
     if not lines or len(lines[0]) != 2 or lines[0][1].strip().lower() not in LABEL_NAMES:
         found = ", ".join(lines[0]) if lines else "nothing"
-        raise BadData(f"The sample file {path} begins with the columns '{found}'. It must have two: "
-                      f"a number of the image, and one named {', '.join(LABEL_NAMES)}.")  # fmt: skip
+        raise BadData(
+            f"The sample file {path} begins with the columns '{found}'. It must have two: a number "
+            f"of the image, and one named {', '.join(LABEL_NAMES)}."
+        )
     return lines[0], [line[0] for line in lines[1:] if line]
 
 

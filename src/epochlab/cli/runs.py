@@ -17,7 +17,7 @@ def main(words: list[str]) -> None:
     add_format(parser)
     given = parser.parse_strictly(words)
     store = Store.at(given.store)
-    rows = [_row(Run.load(store.run_folder(key))) for key in store.keys()]
+    rows = [_row(Run.load(store.run_folder(key))) for key in store.run_keys()]
     columns = (
         "run", "status", "network", "data", "optimizer", "seed", "epochs",
         Column(name="validation", format=".4f"), Column(name="test", format=".4f"),
@@ -31,11 +31,14 @@ def main(words: list[str]) -> None:
 
 def _row(run: Run) -> dict[str, Any]:
     last = run.end or (run.epochs[-1] if run.epochs else {})
+
     def score(split: str) -> Any:
         return next((v for k, v in last.items()
                      if k in (f"{split}_accuracy", f"{split}_rmse")), None)  # fmt: skip
+
     def stem(part: object) -> str:
         return type(part).__module__.rpartition(".")[2]
+
     return {
         "run": run.key[:12], "status": run.status, "network": stem(run.trial.network),
         "data": stem(run.trial.data), "optimizer": stem(run.trial.optimizer),

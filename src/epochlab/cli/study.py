@@ -23,8 +23,9 @@ EXAMPLE = """
   epochlab study plan   NAME [--preset P] [--OPTION VALUE ...] [--price DOLLARS_PER_HOUR]
   epochlab study run    NAME [--preset P] [--OPTION VALUE ...] [--out DIR] [--max-time SECONDS]
   epochlab study report NAME [--preset P] [--OPTION VALUE ...]
-NAME is a study of 'epochlab study list' or a path/to/file.py of one's own. Presets: smoke (plumbing,
-under a minute), laptop (default; under 30 minutes on two cores), paper (the original setting).
+NAME is a study of 'epochlab study list' or a path/to/file.py of one's own. Presets: smoke
+(plumbing, under a minute), laptop (default; under 30 minutes on two cores), paper (the original
+setting).
 'epochlab study run NAME --help' lists the study's options. Runs are kept: the same command again
 trains nothing, and '--seeds 5' after '--seeds 3' trains two.
 """
@@ -142,7 +143,8 @@ def _plan(words: list[str]) -> None:
     except (ArithmeticError, LookupError, ValueError):
         # Stand-in numbers need not make sense to a study that computes with them.
         remarks.append("The rest depends on results that do not exist yet.")
-    rows, total = [], 0.0
+    rows: list[dict[str, Any]] = []
+    total = 0.0
     for number, part in enumerate(forecast(planner), 1):
         total += part.seconds
         rows.append({"request": str(number), "runs": part.runs, "steps": part.steps,
@@ -198,8 +200,8 @@ def _conduct(given: Any, request: Request, fresh: bool) -> None:
         _say(claims, folder, request, "Nothing had changed: no step was trained.", given.format)
         return
     lab, evidence, seconds = _evidence(given, request, store)
-    from epochlab.report.compose import compose
     from epochlab.report import write_report
+    from epochlab.report.compose import compose
     from epochlab.report.mirror import start_mirror
 
     report = compose(

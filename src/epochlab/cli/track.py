@@ -20,7 +20,7 @@ def main(words: list[str]) -> None:
     given = parser.parse_strictly(words)
     store = Store.at(given.store)
     uri = tracking_uri(store)
-    count = mirror(store) if store.keys() else 0
+    count = mirror(store) if store.run_keys() else 0
     print(f"{count} runs mirrored to {uri}.")
     if given.mirror_only:
         return

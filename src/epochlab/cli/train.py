@@ -86,5 +86,6 @@ def _train(trial: Trial, folder: str | None, max_seconds: float | None, form: st
     show(Table.of(f"Run {run.key[:12]}", rows, columns=columns, notes=(
         f"{run.end['step']} steps in {seconds_text(run.training_s)} of training, "
         f"{seconds_text(run.total_s)} in all ({how}).",
-        f"Next: epochlab show {run.key[:8]}   epochlab export {run.key[:8]} --out model.safetensors",
+        f"Next: epochlab show {run.key[:8]}   "
+        f"epochlab export {run.key[:8]} --out model.safetensors",
     )), form)  # fmt: skip

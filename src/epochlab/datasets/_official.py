@@ -184,7 +184,7 @@ def _parsed(official: OfficialSet, path: Path) -> dict[str, tuple[Any, str]]:
 def _verify(official: OfficialSet, sources: list[Path], parts: Mapping[str, str]) -> None:
     """Every part's unpacked content is the official one, else BadData."""
     for name, expected in official.parts.items():
-        if False:
+        if parts[name] != expected:
             path = next((p for p in sources if p.name.startswith(name)), sources[0])
             raise BadData(
                 f"{path} is well formed but is not the official {name} of {official.name}: the "

@@ -19,6 +19,7 @@ CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 _ARCHIVE = "cifar-10-binary.tar.gz"
+_SOURCE, _LICENCE = "cs.toronto.edu/~kriz/cifar.html", "none stated by the authors"
 _SHA256 = {
     "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
     "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
@@ -83,7 +84,7 @@ class Cifar10(Dataset):
     """
 
     verify: bool = True
-    "insist on the official files; false takes any set in the same format"
+    "insist on the official files; false takes any set in the same format, labelled look-alike"
 
     folder_name: ClassVar[str] = "cifar10"
 
@@ -95,9 +96,9 @@ class Cifar10(Dataset):
             train=Split(found.arrays["train_inputs"], found.arrays["train_targets"]),
             test=Split(found.arrays["test_inputs"], found.arrays["test_targets"]),
             classes=CLASSES,
-            source="cs.toronto.edu/~kriz/cifar.html" if self.verify else "files, unverified",
-            licence="none stated by the authors" if self.verify else "not known",
-            tier="real",
+            source=_SOURCE if found.is_official else "files of unknown origin",
+            licence=_LICENCE if found.is_official else "not known",
+            tier="real" if found.is_official else "look-alike",
             checksums=found.checksums,
             train_sums=found.train_sums,
             reference="Krizhevsky: Learning multiple layers of features from tiny images (2009)",

@@ -22,6 +22,7 @@ CLASSES = (
 )  # fmt: skip
 _SIDE = 28
 _ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+_SOURCE, _LICENCE = "github.com/zalandoresearch/fashion-mnist", "MIT, Zalando SE"
 _MD5 = {
     "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
@@ -92,7 +93,7 @@ class FashionMnist(Dataset):
     """
 
     verify: bool = True
-    "insist on the official files; false takes any set in the same format"
+    "insist on the official files; false takes any set in the same format, labelled look-alike"
 
     folder_name: ClassVar[str] = "fashion-mnist"
 
@@ -104,11 +105,9 @@ class FashionMnist(Dataset):
             train=Split(found.arrays["train_inputs"], found.arrays["train_targets"]),
             test=Split(found.arrays["test_inputs"], found.arrays["test_targets"]),
             classes=CLASSES,
-            source="github.com/zalandoresearch/fashion-mnist"
-            if self.verify
-            else "files, unverified",
-            licence="MIT, Zalando SE" if self.verify else "not known",
-            tier="real",
+            source=_SOURCE if found.is_official else "files of unknown origin",
+            licence=_LICENCE if found.is_official else "not known",
+            tier="real" if found.is_official else "look-alike",
             checksums=found.checksums,
             train_sums=found.train_sums,
             reference="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv 1708.07747 (2017)",

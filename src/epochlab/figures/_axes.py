@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from epochlab.figures import _points, _theme
@@ -78,20 +78,21 @@ def axis(
         return channel(f"{field}:O", title=title, sort=names, axis=alt.Axis(labelAngle=angle))
     above = [v for v in values if _points.is_finite(v) and v > 0]
     if log and above:
-        marks = _points.powers(above, base)
-        scale = alt.Scale(type="log", base=base, nice=False, padding=padding_px,
-                          domain=[min(above), max(above)] if which == "x" else alt.Undefined)  # fmt: skip
+        ends = [min(above), max(above)]
+        scale = alt.Scale(
+            type="log", base=base, nice=False, padding=padding_px,
+            domain=ends if which == "x" else alt.Undefined,
+        )  # fmt: skip
         return channel(f"{field}:Q", title=title, scale=scale,
-                       axis=alt.Axis(values=marks, format="~g", grid=which == "y"))  # fmt: skip
+                       axis=alt.Axis(values=_points.powers(above, base), format="~g",
+                                     grid=which == "y"))  # fmt: skip
     ends = [v for v in values if _points.is_finite(v)]
     tight = which == "x" and not zero and not bars and bool(ends) and min(ends) < max(ends)
     scale = alt.Scale(zero=zero, padding=padding_px)
     if tight:
-        scale = alt.Scale(
-            zero=False, nice=False, padding=padding_px, domain=[min(ends), max(ends)]
-        )
+        scale = alt.Scale(zero=False, nice=False, padding=padding_px, domain=[min(ends), max(ends)])
     whole = bool(ends) and all(float(v).is_integer() for v in ends)
-    marks = alt.Axis(tickCount=8 if which == "x" else 6, **({"tickMinStep": 1} if whole else {}))
+    marks = alt.Axis(tickCount=8 if which == "x" else 6, tickMinStep=1 if whole else alt.Undefined)
     return channel(f"{field}:Q", title=title, scale=scale, axis=marks)
 
 
@@ -101,7 +102,7 @@ def legend(names: Sequence[str], lines: bool = False) -> Any:
 
     if not names:
         return None
-    symbols = {"symbolType": "stroke", "symbolSize": 420, "symbolStrokeWidth": 2.5,
+    symbols: dict[str, Any] = {"symbolType": "stroke", "symbolSize": 420, "symbolStrokeWidth": 2.5,
                "rowPadding": -1} if lines else {}  # fmt: skip
     if _below(names):
         return alt.Legend(orient="bottom", direction="vertical", columns=2, **symbols)
@@ -129,8 +130,9 @@ def rules(vertical: Rules, horizontal: Rules, width_px: float, above: bool = Fal
 
     layers: list[Any] = []
     if vertical:
-        data = alt.Data(values=[{"at": at, "text": text} for at, text in vertical])
-        base = alt.Chart(data).encode(x=alt.X("at:Q"))
+        base = alt.Chart(own_data({"at": at, "text": text} for at, text in vertical)).encode(
+            x=alt.X("at:Q")
+        )
         layers.append(base.mark_rule(style="limit", tooltip=False))
         text = base.encode(y=alt.value(0), text="text:N")
         if above:
@@ -138,8 +140,9 @@ def rules(vertical: Rules, horizontal: Rules, width_px: float, above: bool = Fal
         else:
             layers += readable(text, angle=270, align="right", baseline="bottom", dy=-3, dx=-2)
     if horizontal:
-        data = alt.Data(values=[{"at": at, "text": text} for at, text in horizontal])
-        base = alt.Chart(data).encode(y=alt.Y("at:Q"))
+        base = alt.Chart(own_data({"at": at, "text": text} for at, text in horizontal)).encode(
+            y=alt.Y("at:Q")
+        )
         layers.append(base.mark_rule(style="limit", tooltip=False))
         text = base.encode(x=alt.value(width_px), text="text:N")
         layers += readable(text, align="right", baseline="bottom", dy=-3, dx=-2)
@@ -156,7 +159,8 @@ def opacity(full: float = 1) -> Any:
     """The channel that fades all series but the one picked in the legend."""
     import altair as alt
 
-    return alt.condition("pick", alt.value(full), alt.value(full * 0.12))
+    pick = alt.selection_point(name="pick")
+    return alt.condition(pick, alt.value(full), alt.value(full * 0.12))
 
 
 def zoom() -> alt.Parameter:
@@ -184,6 +188,13 @@ def assembled(
         chart = chart.facet(facet=facet, columns=panel_columns, data=source(), spacing=30)
     chart.datasets = {"points": points}
     return chart
+
+
+def own_data(rows: Iterable[dict[str, Any]]) -> Any:
+    """A layer's own few rows."""
+    import altair as alt
+
+    return alt.InlineData(values=list(rows))
 
 
 def source() -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from epochlab.figures import _axes, _points, _theme
 from epochlab.table import Column, Table
 
 if TYPE_CHECKING:
     import altair
+
+_Axis = Literal["x", "y"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Bars:
     "let the bars run from left to right, which leaves room for long names"
     log_y: bool = False
     zero: bool = True
-    "begin the axis at 0; without it only differences can be read"
+    "begin the axis at 0; without it points stand for the bars, whose lengths would mislead"
     values: bool = True
     "write the number at each bar, where there are few enough"
     limits: tuple[tuple[float, str], ...] = ()
@@ -99,7 +101,7 @@ def _chart(drawing: Bars, table: Table, points: list[Any], edge: list[Any]) -> A
     colors = table.column(drawing.color) if drawing.color else []
     series = _axes.Series(color_column, colors, drawing.color)
     x_column, y_column = (_points.column_of(table, n) for n in (drawing.x, drawing.y))
-    names = list(dict.fromkeys(p["x"] for p in (*points, *edge)))
+    names = list(dict.fromkeys(x_column.text(value) for value in table.column(drawing.x)))
     width_px = _axes.plot_width_px(series.names, drawing.color)
     height_px = _theme.HEIGHT_PX
     per_name = len(series.names) if series.names and not drawing.stacked else 1
@@ -109,14 +111,15 @@ def _chart(drawing: Bars, table: Table, points: list[Any], edge: list[Any]) -> A
     else:
         # Few bars stand in a narrow plot rather than become walls.
         width_px = min(width_px, 40 + len(names) * (40 + 44 * per_name))
-    along, over = ("y", "x") if drawing.across else ("x", "y")
+    along: _Axis = "y" if drawing.across else "x"
+    over: _Axis = "x" if drawing.across else "y"
     ends = [p[k] for p in points for k in ("y", "l", "h") if k in p]
     height = _axes.axis(over, y_column.heading, [*ends, *(at for at, _ in drawing.limits)],
                         log=drawing.log_y, zero=drawing.zero, field="y", bars=True)  # fmt: skip
     place = _axes.axis(along, x_column.heading, names, kind="O", field="x")
     if drawing.stacked:
         height = height.stack("zero")
-    channels = {along: place, over: height}
+    channels: dict[str, Any] = {along: place, over: height}
     if series.names and not drawing.stacked:
         offset = alt.YOffset if drawing.across else alt.XOffset
         channels[f"{along}Offset"] = offset("c:N", sort=series.names)
@@ -128,7 +131,9 @@ def _chart(drawing: Bars, table: Table, points: list[Any], edge: list[Any]) -> A
         tips.insert(1, alt.Tooltip("c:N", title=drawing.color))
     base = alt.Chart(_axes.source())
     order = {"order": alt.Order("o:Q")} if drawing.stacked else {}
-    layers = [base.mark_bar().encode(**channels, **shade, **order, tooltip=tips)]
+    bars = drawing.zero or drawing.stacked
+    marks = base.mark_bar() if bars else base.mark_point(filled=True, size=90, opacity=1)
+    layers = [marks.encode(**channels, **shade, **order, tooltip=tips)]
     if series.names:
         layers[0] = layers[0].add_params(series.pick())
     if drawing.low and drawing.high:
@@ -136,13 +141,15 @@ def _chart(drawing: Bars, table: Table, points: list[Any], edge: list[Any]) -> A
     if drawing.values and not drawing.stacked and len(points) <= 24:
         layers.append(_numbers(base, drawing, over, channels))
     if edge:
-        crosses = alt.Chart(alt.Data(values=edge)).mark_point(
+        crosses = alt.Chart(_axes.own_data(edge)).mark_point(
             shape=_axes.CROSS, size=90, strokeWidth=2
         )
         at = alt.value(width_px - _axes.EDGE_PX if drawing.across else _axes.EDGE_PX)
         layers.append(crosses.encode(**{**channels, over: at}, **shade, tooltip=tips))
-    rules = (drawing.limits, ()) if drawing.across else ((), drawing.limits)
-    layers += _axes.rules(*rules, width_px, above=drawing.across)
+    if drawing.across:
+        layers += _axes.rules(drawing.limits, (), width_px, above=True)
+    else:
+        layers += _axes.rules((), drawing.limits, width_px)
     return _axes.assembled(layers, points, width_px=width_px, height_px=height_px)
 
 

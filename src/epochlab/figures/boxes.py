@@ -87,13 +87,17 @@ def _chart(drawing: Boxes, table: Table, points: list[Point]) -> Any:
     y = _axes.axis("y", y_column.heading, ends, log=drawing.log_y, padding_px=10)
     x = _axes.axis("x", x_column.heading, names, kind="O")
     tone = alt.Color("x:N", legend=None, scale=alt.Scale(domain=names, range=series.colours))
-    tips = [alt.Tooltip("x:N", title=x_column.heading),
-            alt.Tooltip("y:Q", title=y_column.heading, format=_theme.number_format(y_column))]  # fmt: skip
+    tips = [
+        alt.Tooltip("x:N", title=x_column.heading),
+        alt.Tooltip("y:Q", title=y_column.heading, format=_theme.number_format(y_column)),
+    ]
     base = alt.Chart(_axes.source())
     box, point = (base.transform_filter(f"datum.k == '{kind}'") for kind in ("box", "point"))
     band = min(60, width_px / max(1, len(names)) * 0.6)
     layers = [
-        box.mark_bar(size=band, opacity=0.22).encode(x=x, y=alt.Y("l:Q"), y2=alt.Y2("h"), color=tone),
+        box.mark_bar(size=band, opacity=0.22).encode(
+            x=x, y=alt.Y("l:Q"), y2=alt.Y2("h"), color=tone
+        ),
         box.mark_tick(size=band, thickness=2.5, orient="horizontal").encode(
             x=x, y=alt.Y("m:Q"), color=tone
         ),

@@ -98,7 +98,9 @@ def _chart(drawing: Heat, table: Table, points: list[Point]) -> Any:
     empty = base.transform_filter("!isValid(datum.v)").mark_text(style="name")
     layers = [
         known.encode(
-            **channels, tooltip=tips, color=alt.Color("v:Q", title=heads[2], scale=scale, legend=legend)
+            **channels,
+            tooltip=tips,
+            color=alt.Color("v:Q", title=heads[2], scale=scale, legend=legend),
         ),
         empty.encode(**channels, text="t:N", tooltip=tips),
     ]

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 class Images:
     """The pictures in column `image` (made by `picture`), in rows from left to right.
 
-        >>> import numpy as np
-        >>> from epochlab.table import Table
-        >>> rows = [{"image": picture(np.zeros((4, 4), np.uint8)), "class": "none"}]
-        >>> chart = Images(image="image", caption="class").draw(Table.of("Samples", rows))
-        >>> chart.to_dict()["datasets"]["points"][0]["t"]
-        'none'
+    >>> import numpy as np
+    >>> from epochlab.table import Table
+    >>> rows = [{"image": picture(np.zeros((4, 4), np.uint8)), "class": "none"}]
+    >>> chart = Images(image="image", caption="class").draw(Table.of("Samples", rows))
+    >>> chart.to_dict()["datasets"]["points"][0]["t"]
+    'none'
     """
 
     image: str

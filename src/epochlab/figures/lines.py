@@ -131,8 +131,8 @@ def _tips(drawing: Lines, curves: Curves, x: Column, y: Column, title: str) -> l
     if curves.dashes:
         tips.insert(1, alt.Tooltip("d:N", title=drawing.dash or "line"))
     if drawing.band:
-        tips += [alt.Tooltip("l:Q", title=drawing.band[0], format=_theme.number_format(y)),
-                 alt.Tooltip("h:Q", title=drawing.band[1], format=_theme.number_format(y))]  # fmt: skip
+        ends = zip(("l:Q", "h:Q"), drawing.band, strict=True)
+        tips += [alt.Tooltip(k, title=name, format=_theme.number_format(y)) for k, name in ends]
     return tips
 
 
@@ -173,11 +173,13 @@ def _layers(
         layers.append(crossed.encode(
             **{**no_dash, "y": alt.value(_axes.EDGE_PX)}, **opacity(1), tooltip=told))  # fmt: skip
     if curves.of("line"):
-        near = alt.selection_point(name="hover", nearest=True, on="pointerover", clear="pointerout",
+        # Wide and clear, so that a line can be pointed at; not by the nearest point ("voronoi"),
+        # for which Vega-Lite forgets the names in the tooltip.
+        near = alt.selection_point(name="hover", on="pointerover", clear="pointerout",
                                    fields=["x", "y", "c"], empty=False)  # fmt: skip
-        dot = base("line").mark_point(filled=True, size=60, clip=True)
+        dot = base("line").mark_point(filled=True, size=170, clip=True)
         dot = dot.properties(name="hover").encode(**no_dash, tooltip=tips)
         layers.append(
-            dot.encode(opacity=alt.condition(near, alt.value(1), alt.value(0))).add_params(near)
+            dot.encode(opacity=alt.condition(near, alt.value(0.5), alt.value(0))).add_params(near)
         )
     return layers

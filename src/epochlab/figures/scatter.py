@@ -101,19 +101,36 @@ def _placed(drawing: Scatter, table: Table) -> tuple[list[Point], list[str]]:
 def _name_front(points: list[Point], drawing: Scatter) -> None:
     """Mark the front's points that can be named without writing one name over another."""
     inside = [p for p in points if p["k"] == "point"]
-
-    def place(name: str, log: bool) -> list[float]:
-        values = [math.log(p[name]) if log else float(p[name]) for p in inside]
-        low, width = min(values, default=0.0), max(values, default=0.0) - min(values, default=0.0)
-        return [(v - low) / (width or 1.0) for v in values]
-
+    places = zip(_shares(inside, "x", drawing.log_x), _shares(inside, "y", drawing.log_y),
+                 strict=True)  # fmt: skip
     named: list[tuple[float, float]] = []
-    places = zip(place("x", drawing.log_x), place("y", drawing.log_y), strict=True)
+    left, _ = _free_side(points, drawing)
     for point, (x, y) in zip(inside, places, strict=True):
         room = 0.012 * len(point["n"]) + 0.02
-        if "f" in point and all(abs(x - a) > room or abs(y - b) > 0.06 for a, b in named):
+        fits = x > room if left else x < 1 - room
+        if "f" in point and fits and all(abs(x - a) > room or abs(y - b) > 0.06 for a, b in named):
             named.append((x, y))
             point["b"] = 1
+
+
+def _shares(points: list[Point], name: str, log: bool) -> list[float]:
+    """Places along an axis, from 0 to 1."""
+    values = [math.log(p[name]) if log else float(p[name]) for p in points]
+    low, width = min(values, default=0.0), max(values, default=0.0) - min(values, default=0.0)
+    return [(v - low) / (width or 1.0) for v in values]
+
+
+def _free_side(points: list[Point], drawing: Scatter) -> tuple[bool, bool]:
+    """On which side of the front no points lie: (left of it?, above it?)."""
+    inside = [p for p in points if p["k"] == "point"]
+    ys = _shares(inside, "y", drawing.log_y)
+    front = sorted((p["x"], y) for p, y in zip(inside, ys, strict=True) if "f" in p)
+    if not front:
+        return True, True
+    others = [y for p, y in zip(inside, ys, strict=True) if "f" not in p]
+    above = sum(others) / max(1, len(others)) <= sum(y for _, y in front) / len(front)
+    rising = front[-1][1] >= front[0][1]
+    return rising == above, above
 
 
 def _chart(drawing: Scatter, table: Table, points: list[Point]) -> Any:
@@ -135,8 +152,10 @@ def _chart(drawing: Scatter, table: Table, points: list[Point]) -> Any:
     shade: dict[str, Any] = {}
     if series.names:
         shade = {"color": series.color(), "opacity": _axes.opacity(0.85)}
-    tips = [alt.Tooltip("x:Q", title=x_column.heading, format=_theme.number_format(x_column)),
-            alt.Tooltip("y:Q", title=y_column.heading, format=_theme.number_format(y_column))]  # fmt: skip
+    tips = [
+        alt.Tooltip("x:Q", title=x_column.heading, format=_theme.number_format(x_column)),
+        alt.Tooltip("y:Q", title=y_column.heading, format=_theme.number_format(y_column)),
+    ]
     if drawing.color:
         tips.insert(0, alt.Tooltip("c:N", title=drawing.color))
     if drawing.name:
@@ -156,7 +175,9 @@ def _chart(drawing: Scatter, table: Table, points: list[Point]) -> Any:
             layers.append(marks.encode(**{**channels, **place}, **shade, tooltip=tips))
     if drawing.front and drawing.name:
         labels = base.transform_filter("datum.b == 1").encode(**channels, text="n:N")
-        layers += _axes.readable(labels, align="left", dx=7, dy=-7)
+        left, above = _free_side(points, drawing)
+        layers += _axes.readable(labels, align="right" if left else "left",
+                                 dx=-7 if left else 7, dy=-7 if above else 9)  # fmt: skip
     layers += _axes.rules(drawing.vertical, drawing.horizontal, width_px)
     return _axes.assembled(layers, points, width_px=width_px)
 
@@ -171,7 +192,7 @@ def _lines(drawing: Scatter, base: Any, channels: dict[str, Any], xs: list[Any])
         layers.append(joined.mark_line(style="front", clip=True).encode(**channels))
     known = [x for x in xs if _points.is_finite(x) and (x > 0 or not drawing.log_x)]
     if drawing.diagonal and known:
-        ends = alt.Data(values=[{"d": min(known)}, {"d": max(known)}])
+        ends = _axes.own_data([{"d": min(known)}, {"d": max(known)}])
         line = alt.Chart(ends).mark_line(style="limit", clip=True)
         layers.append(line.encode(x=alt.X("d:Q"), y=alt.Y("d:Q")))
     return layers

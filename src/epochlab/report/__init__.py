@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from epochlab.errors import MissingExtra
 from epochlab.report.content import Report, digest
@@ -24,14 +26,16 @@ def write_report(report: Report, folder: Path) -> Path:
     stamp, page = folder / STAMP, folder / "index.html"
     content = digest(report)
     before = _stamped(stamp)
-    if before.get("digest") == content and all((folder / f).is_file() for f in before["files"]):
+    whole = all((folder / name).is_file() for name in before.files)
+    if before.digest == content and whole and page.is_file():
         return page
     for package in ("altair", "vl_convert", "jinja2", "typst"):
         try:
             importlib.import_module(package)
         except ModuleNotFoundError as error:
             raise MissingExtra(package, "report", "Writing a report") from error
-    from epochlab.report import files, page as page_file, pdf
+    from epochlab.report import files, pdf
+    from epochlab.report import page as page_file
     from epochlab.report.pictures import drawn
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,17 +46,22 @@ def write_report(report: Report, folder: Path) -> Path:
     written.append(pdf.write(report, folder, pictures))
     written.append(page_file.write(report, folder, pictures))
     names = sorted(path.relative_to(folder).as_posix() for path in written)
-    for name in set(before.get("files", ())) - set(names):
-        (folder / name).unlink(missing_ok=True)
-    stamp.write_text(json.dumps({"digest": content, "files": names}, indent=1) + "\n")
+    for name in set(before.files) - set(names):
+        if re.fullmatch(r"(figures|tables)/[a-z0-9-]+\.(svg|csv)", name):
+            (folder / name).unlink(missing_ok=True)
+    stamp.write_text(json.dumps({"digest": content, "files": names}, indent=1) + "\n", "utf-8")
     return page
 
 
-def _stamped(stamp: Path) -> dict[str, object]:
+class _Stamp(NamedTuple):
+    digest: str = ""
+    files: tuple[str, ...] = ()
+
+
+def _stamped(stamp: Path) -> _Stamp:
     """What the folder holds; nothing when there is no stamp or it cannot be read."""
     try:
         found = json.loads(stamp.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    good = isinstance(found, dict) and isinstance(found.get("files"), list)
-    return found if good else {}
+        return _Stamp(str(found["digest"]), tuple(str(name) for name in found["files"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return _Stamp()

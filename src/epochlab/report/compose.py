@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from epochlab.component import to_plain
-from epochlab.datasets import Dataset
 from epochlab.evidence import Evidence, Figure
 from epochlab.report.content import Report
 from epochlab.studies import Study

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Report:
         return _items(self.evidence)
 
     @property
+    def headline(self) -> str:
+        """The title, or the question where the title is only the study's name."""
+        return self.question if self.question and self.title == self.study else self.title
+
+    @property
     def claims(self) -> tuple[Item, ...]:
         return tuple(item for item in self.items if item.kind == "claim")
 
@@ -90,7 +96,7 @@ class Item:
 def _items(evidence: tuple[Evidence, ...]) -> tuple[Item, ...]:
     items: list[Item] = []
     counts: dict[str, int] = {}
-    stems: set[str] = set()
+    stems: dict[str, set[str]] = {"figure": set(), "table": set()}
     for piece in evidence:
         stem = ""
         if isinstance(piece, Note):
@@ -102,7 +108,7 @@ def _items(evidence: tuple[Evidence, ...]) -> tuple[Item, ...]:
         else:
             kind = "figure" if isinstance(piece, Figure) else "table"
             table = piece.table if isinstance(piece, Figure) else piece
-            stem = _unused(file_stem(table.name or table.title) or kind, stems)
+            stem = _unused(file_stem(table.name or table.title) or kind, stems[kind])
         counts[kind] = counts.get(kind, 0) + 1
         items.append(Item(piece, kind, counts[kind], stem))
     return tuple(items)
@@ -121,6 +127,13 @@ def _unused(stem: str, taken: set[str]) -> str:
 def file_stem(title: str) -> str:
     """A title as a file name that any system takes: 'Loss, lr = 0.1' -> 'loss-lr-0-1'."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+
+
+def number_text(value: float) -> str:
+    """A claim's number: 272474 -> '272,474', 0.31333 -> '0.3133'."""
+    if not math.isfinite(value) or (abs(value) < 1e4 and value != int(value)):
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) < 1e12 else f"{value:.4g}"
 
 
 # --- plain data ----------------------------------------------------------------------------------
@@ -143,6 +156,7 @@ def plain(report: Report) -> dict[str, Any]:
 
 
 def plain_table(table: Table) -> dict[str, Any]:
+    """A table as strict JSON data, rows in the order of the columns."""
     columns = [{k: v for k, v in dataclasses.asdict(c).items() if v} for c in table.columns]
     return {
         "title": table.title, "label": table.label, "tier": table.tier, "name": table.name,

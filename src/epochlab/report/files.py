@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from epochlab.evidence import Figure
 from epochlab.figures._theme import FONT, colour
@@ -33,9 +34,20 @@ def write(report: Report, folder: Path, pictures: Mapping[str, Picture]) -> list
             save(f"figures/{item.stem}.csv", piece.table.csv() + "\n")
         elif isinstance(piece, Table):
             save(f"tables/{item.stem}.csv", piece.csv() + "\n")
-    # ASCII, so that any character in a name survives.
-    save("evidence.json", json.dumps(plain(report), indent=1, allow_nan=False) + "\n")
+    save("evidence.json", _lines(plain(report)))
     return written
+
+
+def _lines(content: dict[str, Any]) -> str:
+    """JSON with a line per entry and per piece of evidence; ASCII, so any character survives."""
+
+    def line(value: Any) -> str:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return "[\n  " + ",\n  ".join(map(line, value)) + "\n ]"
+        return json.dumps(value, allow_nan=False)
+
+    entries = (f"{json.dumps(key)}: {line(value)}" for key, value in content.items())
+    return "{\n " + ",\n ".join(entries) + "\n}\n"
 
 
 def titled_svg(picture: Picture, title: str) -> str:
@@ -60,5 +72,9 @@ def titled_svg(picture: Picture, title: str) -> str:
 
 def printable(text: str) -> str:
     """`text` without the characters that neither XML nor HTML may hold."""
-    return re.sub(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0001fffd]",
-                  "\ufffd", text)  # fmt: skip
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+_UNPRINTABLE = re.compile(
+    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010fffd]"
+)

@@ -56,7 +56,7 @@ def _waiting(store: Store) -> Iterator[str]:
     """Keys of finished runs that are not mirrored yet, the oldest first."""
     marks = _marks(store)
     known = set(marks.read_text().split()) if marks.exists() else set()
-    for key in reversed(store.keys()):
+    for key in reversed(store.run_keys()):
         if key not in known and store.run_folder(key).is_done:
             yield key
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from epochlab.evidence import Claim, Figure
 from epochlab.figures._theme import COLOURS
-from epochlab.report.content import Item, Report
+from epochlab.report.content import Item, Report, number_text
 from epochlab.report.files import printable
 from epochlab.report.pictures import Picture, vega_lite_version
 from epochlab.table import Table
@@ -19,18 +19,19 @@ from epochlab.units import seconds_text
 
 MOST_BYTES = 3_000_000
 "of the page; what does not fit is left to the files beside it"
-ROWS_OF_A_TABLE = 400
-ROWS_OF_A_FIGURE = 100
-"shown below a figure; its data file has all"
+ROWS_OF_TABLES = ((400, 100), (60, 20), (10, 3))
+"shown of a table and of a figure's data, and fewer where the page grows too long"
+
+Parts = frozenset[tuple[str, str]]
+"(anchor, 'svg' or 'spec' or 'csv'): what is put into the page"
 
 
 def write(report: Report, folder: Path, pictures: Mapping[str, Picture]) -> Path:
     """Write index.html; returns its path."""
     import jinja2
-    import vl_convert
 
     here = Path(__file__).parent
-    bundle = vl_convert.javascript_bundle(vl_version=vega_lite_version()) if pictures else ""
+    bundle = _bundle() if pictures else ""
     script = (here / "page.js").read_text(encoding="utf-8")
     style = (here / "page.css").read_text(encoding="utf-8")
     loader = jinja2.FileSystemLoader(here)
@@ -42,17 +43,30 @@ def write(report: Report, folder: Path, pictures: Mapping[str, Picture]) -> Path
     def rendered(blocks: list[Block]) -> str:
         return printable(template.render(
             report=report, blocks=blocks, colours=COLOURS, bundle=bundle, script=script,
-            style=style, claims=[item for item in report.items if item.kind == "claim"],
+            style=style, number_text=number_text,
             runtime=seconds_text(report.seconds) if report.seconds else "",
             settings=_table_html(report.settings), machine=_table_html(report.machine),
         ))  # fmt: skip
 
-    bare = rendered([_block(item, pictures, set()) for item in report.items])
-    parts = _fitting(report.items, pictures, MOST_BYTES - len(bare.encode()))
+    text, room_bytes = "", 0
+    for rows in ROWS_OF_TABLES:
+        text = rendered([_block(item, pictures, rows, frozenset()) for item in report.items])
+        room_bytes = MOST_BYTES - len(text.encode())
+        if room_bytes > MOST_BYTES // 4:
+            break
+    parts = _fitting(report.items, pictures, room_bytes)
+    text = rendered([_block(item, pictures, rows, parts) for item in report.items])
     path = folder / "index.html"
-    text = rendered([_block(item, pictures, parts) for item in report.items])
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
+
+
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script, which sets `vegaEmbed` for the whole page."""
+    import vl_convert
+
+    build: Any = vl_convert.javascript_bundle  # its type stub asks for an argument it can omit
+    return str(build(vl_version=vega_lite_version()))
 
 
 @dataclass(frozen=True)
@@ -72,26 +86,27 @@ class Block:
     size: tuple[int, int] = (0, 0)
 
 
-def _block(item: Item, pictures: Mapping[str, Picture], parts: set[tuple[str, str]]) -> Block:
-    """`parts` says which pictures, charts and data files are put into the page."""
+def _block(
+    item: Item, pictures: Mapping[str, Picture], rows: tuple[int, int], parts: Parts
+) -> Block:
     piece = item.evidence
     if isinstance(piece, Claim):
-        band = piece.interval
-        return Block(item, interval="" if band is None else f"{band[0]:.4g} to {band[1]:.4g}")
+        band = [number_text(end) for end in piece.interval or ()]
+        return Block(item, interval=" to ".join(band))
     if not isinstance(piece, (Figure, Table)):
         return Block(item)
     inside = (item.anchor, "csv") in parts
     folder = "figures" if isinstance(piece, Figure) else "tables"
     csv = _csv_address(piece) if inside else f"{folder}/{item.stem}.csv"
     if isinstance(piece, Table):
-        return Block(item, table=_table_html(piece, ROWS_OF_A_TABLE, item), csv=csv,
+        return Block(item, table=_table_html(piece, rows[0], item), csv=csv,
                      csv_inside=inside)  # fmt: skip
     picture = pictures[item.anchor]
     return Block(
         item,
-        table=_table_html(piece.table, ROWS_OF_A_FIGURE),
+        table=_table_html(piece.table, rows[1]),
         svg=picture.themed_svg(item.anchor) if (item.anchor, "svg") in parts else "",
-        spec=picture.themed_spec() if (item.anchor, "spec") in parts else "",
+        spec=picture.themed_spec if (item.anchor, "spec") in parts else "",
         alt=f"{piece.title}. {piece.caption}",
         csv=csv,
         csv_inside=inside,
@@ -99,16 +114,14 @@ def _block(item: Item, pictures: Mapping[str, Picture], parts: set[tuple[str, st
     )
 
 
-def _fitting(
-    items: Iterable[Item], pictures: Mapping[str, Picture], room_bytes: int
-) -> set[tuple[str, str]]:
+def _fitting(items: Iterable[Item], pictures: Mapping[str, Picture], room_bytes: int) -> Parts:
     """Which parts fit into the page: pictures first, then charts, then data, small ones first."""
     sized: list[tuple[int, int, str, str]] = []
     for item in items:
         piece = item.evidence
         if isinstance(piece, Figure):
             picture = pictures[item.anchor]
-            svg, spec = picture.themed_svg(item.anchor), picture.themed_spec()
+            svg, spec = picture.themed_svg(item.anchor), picture.themed_spec
             sized.append((0, len(svg.encode()), item.anchor, "svg"))
             sized.append((1, len(spec.encode()), item.anchor, "spec"))
         if isinstance(piece, (Figure, Table)):
@@ -118,7 +131,7 @@ def _fitting(
         if size_bytes <= room_bytes:
             room_bytes -= size_bytes
             fitting.add((anchor, part))
-    return fitting
+    return frozenset(fitting)
 
 
 def _csv_address(piece: Figure | Table) -> str:

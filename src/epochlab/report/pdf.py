@@ -10,7 +10,7 @@ from typing import Any
 
 from epochlab.evidence import Claim, Figure, Note
 from epochlab.figures._theme import WIDTH_PX
-from epochlab.report.content import Item, Report
+from epochlab.report.content import Item, Report, number_text
 from epochlab.report.files import printable
 from epochlab.report.pictures import Picture
 from epochlab.table import Table
@@ -43,20 +43,20 @@ def _content(report: Report, pictures: Mapping[str, Picture]) -> dict[str, Any]:
              ("seeds", ", ".join(map(str, report.seeds))),
              ("time of all runs", seconds_text(report.seconds) if report.seconds else ""),
              ("written", report.generated_at)]  # fmt: skip
-    title = report.title
+    title = report.headline
     return {
         "title": title,
         "short-title": title if len(title) <= 70 else title[:69] + "…",
         "study": report.study,
-        "question": report.question,
+        "question": report.question if report.question != title else "",
         "facts": [fact for fact in facts if fact[1]],
         "flags": report.flags,
         "expectation": report.expectation,
         "items": [_item(item, pictures) for item in report.items],
         "skipped": report.skipped,
         "command": report.command,
-        "settings": report.settings and _table(report.settings),
-        "machine": report.machine and _table(report.machine),
+        "settings": _table(report.settings) if report.settings else None,
+        "machine": _table(report.machine) if report.machine else None,
         "versions": ", ".join(f"{name} {version}" for name, version in report.versions),
         "collaboration": report.collaboration or "none declared",
         "covers": "  ·  ".join(report.covers),
@@ -77,10 +77,10 @@ def _item(item: Item, pictures: Mapping[str, Picture]) -> dict[str, Any]:
     if isinstance(piece, Table):
         return made | {"table": _table(piece, item)}
     if isinstance(piece, Claim):
-        numbers = [(name, f"{value:.4g}") for name, value in piece.numbers.items()]
+        numbers = [(name, number_text(value)) for name, value in piece.numbers.items()]
         if piece.interval is not None:
             low, high = piece.interval
-            numbers.append(("paired 95 % interval", f"{low:.4g} to {high:.4g}"))
+            numbers.append(("paired 95 % interval", f"{number_text(low)} to {number_text(high)}"))
         numbers.append(("seeds", str(piece.seeds)))
         return made | {
             "statement": piece.statement, "rule": piece.rule, "verdict": piece.verdict,
@@ -109,7 +109,14 @@ def _table(table: Table, item: Item | None = None) -> dict[str, Any]:
         "label": table.label,
         "tier": tiers.get(table.tier or "", ""),
         "notes": notes,
-        "heads": heads,
+        "heads": [
+            {
+                "name": c.name,
+                "unit": c.unit,
+                "label": c.label if c.label and c.label != table.label else "",
+            }
+            for c in table.columns
+        ],
         "rows": rows,
         "right": table.numeric,
         # 0 is as wide as the text; long text shares what is left.
@@ -126,8 +133,14 @@ def _words(value: Any, key: str = "") -> Any:
         return [_words(v) for v in value]
     if isinstance(value, str) and key not in ("svg", "command"):
         # A zero-width space; first where a reader would break the word himself.
-        text = re.sub(r"(?<=[/_.,=:-])(?=\w)", _BREAK, printable(value)) if _LONG.search(value) else value
-        return re.sub(r"[^\s\u200b]{24}(?=[^\s\u200b]{8})", lambda m: m[0] + _BREAK, printable(text))
+        text = (
+            re.sub(r"(?<=[/_.,=:-])(?=\w)", _BREAK, printable(value))
+            if _LONG.search(value)
+            else value
+        )
+        return re.sub(
+            r"[^\s\u200b]{24}(?=[^\s\u200b]{8})", lambda m: m[0] + _BREAK, printable(text)
+        )
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from epochlab.evidence import Figure
@@ -28,6 +29,7 @@ class Picture:
         svg = re.sub(r"(?<=url\(#)[^)]+(?=\))", lambda m: f"{prefix}-{m[0]}", svg)
         return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
 
+    @cached_property
     def themed_spec(self) -> str:
         """For a page's script element: JSON in which no '<' can end the element."""
         text = json.dumps(self.spec, separators=(",", ":"), allow_nan=False)
@@ -52,7 +54,7 @@ def _picture(item: Item) -> Picture:
         chart.datasets = altair.Undefined
     spec: dict[str, Any] = chart.to_dict(validate=False)
     if points is not altair.Undefined:
-        spec["datasets"] = points
+        spec["datasets"] = spec.get("datasets", {}) | points
     spec.pop("$schema", None)
     spec["description"] = f"{figure.title}. {figure.caption}".strip()
     svg = vl_convert.vegalite_to_svg(_still(spec), vl_version=vega_lite_version())

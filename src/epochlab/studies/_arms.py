@@ -21,9 +21,7 @@ def run_arms(lab: Lab, arms: Mapping[str, Trial], seeds: int) -> dict[str, list[
     """All arms with all seeds, trained side by side: arm name -> one run per seed."""
     trials = [trial for arm in arms.values() for trial in over_seeds(arm, seeds)]
     runs = lab.run_all(trials)
-    return {
-        name: runs[number * seeds : (number + 1) * seeds] for number, name in enumerate(arms)
-    }
+    return {name: runs[number * seeds : (number + 1) * seeds] for number, name in enumerate(arms)}
 
 
 def mean(values: Sequence[float]) -> float:

@@ -129,10 +129,10 @@ def paired_table(arms: Arms) -> Table:
             "epoch without": without_s, "epoch with": with_s,
             "time ratio": with_s / without_s if with_s and without_s else None,
         })  # fmt: skip
-    loss = [Column(name=n, format=".4f") for n in (
-        "loss without", "loss with, as trained", "loss with, evaluation mode", "increase")]  # fmt: skip
+    losses = ("loss without", "loss with, as trained", "loss with, evaluation mode", "increase")
     return Table.of("What dropout changes", rows, name="dropout", columns=(
-        "method", *loss, "95 % interval", Column(name="epoch without", unit="s", format=".2f"),
+        "method", *(Column(name=n, format=".4f") for n in losses), "95 % interval",
+        Column(name="epoch without", unit="s", format=".2f"),
         Column(name="epoch with", unit="s", format=".2f"), Column(name="time ratio", format=".3f"),
     ), notes=("Without dropout the loss is that of evaluation mode; the increase compares both "
               "networks in evaluation mode.", device_note(arms)))  # fmt: skip
@@ -163,8 +163,10 @@ def ranking_table(arms: Arms) -> Table:
     return Table.of("Ranking by training loss", rows, name="ranking", columns=(
         "network", "rank", "method", Column(name="training loss", format=".4f"),
         Column(name="behind the one before", format=".4f"), "95 % interval",
-    ), notes=("Loss of the finished network in evaluation mode; intervals are Student's, paired by "
-              "seed. Where an interval contains 0, the two ranks could as well be exchanged.",))  # fmt: skip
+    ), notes=(
+        "Loss of the finished network in evaluation mode; intervals are Student's, paired by seed. "
+        "Where an interval contains 0, the two ranks could as well be exchanged.",
+    ))  # fmt: skip
 
 
 def ranking_claims(arms: Arms, decisive: bool) -> Iterator[Evidence]:

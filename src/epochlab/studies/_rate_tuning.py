@@ -54,10 +54,8 @@ def held_out(data: Dataset, samples: int) -> Dataset:
     return data if data.validation else dataclasses.replace(data, validation=samples)
 
 
-def tune(
-    lab: Lab, trials: Mapping[str, Trial], factors: Sequence[float]
-) -> Tuned:
-    """Train each method's trial at its rate times each factor; the lowest validation loss wins.
+def tune(lab: Lab, trials: Mapping[str, Trial], factors: Sequence[float]) -> Tuned:
+    """Train each method's trial at its rate times each factor; the best on validation data wins.
 
     The trials must have validation data. With a single factor there is nothing to choose.
     """
@@ -78,17 +76,18 @@ def tune(
 
 
 def _best(tried: Sequence[tuple[float, Run]]) -> float:
-    return min(tried, key=lambda pair: _loss(pair[1]))[0]
+    """The rate with the highest validation accuracy, between equals that with the lower loss."""
+    return max(tried, key=lambda pair: _score(pair[1]))[0]
 
 
-def _loss(run: Run) -> float:
-    """Final validation loss; infinite for a run that diverged."""
-    loss = run.final("validation_loss")
-    return loss if math.isfinite(loss) else math.inf
+def _score(run: Run) -> tuple[float, float]:
+    if run.diverged:
+        return -math.inf, -math.inf
+    return run.final("validation_accuracy"), -run.final("validation_loss")
 
 
 def tuning_figure(tuned: Tuned) -> Figure:
-    """Validation loss over the rate, a curve per method."""
+    """Validation accuracy over the rate, a curve per method."""
     rows = []
     for name, tried in tuned.runs.items():
         for rate, run in tried:
@@ -99,7 +98,7 @@ def tuning_figure(tuned: Tuned) -> Figure:
                 "method": name, "learning rate": rate,
                 "training loss": run.final("train_loss"),
                 "validation loss": run.final("validation_loss"),
-                "validation accuracy": None if run.diverged else run.final("validation_accuracy"),
+                "validation accuracy": run.final("validation_accuracy"),
                 "remark": "diverged" if run.diverged else remark,
             })  # fmt: skip
     table = Table.of("Tuning the learning rate", rows, name="tuning", columns=(
@@ -109,12 +108,12 @@ def tuning_figure(tuned: Tuned) -> Figure:
     ))  # fmt: skip
     return Figure(
         table=table,
-        drawing=Lines(x="learning rate", y="validation loss", color="method", log_x=True,
-                      log_y=True, points=True),
-        caption="Each method has the same number of short runs, on data held out of the training "
-                "set; the lowest point of its curve is the rate used below. That the valleys lie "
-                "decades apart is why comparing methods at one common rate would be unfair. A "
-                "valley at the end of its curve asks for a wider grid.",
+        drawing=Lines(x="learning rate", y="validation accuracy", color="method", log_x=True,
+                      points=True),
+        caption="Each method has the same number of short runs, scored on data held out of the "
+                "training set; the highest point of its curve is the rate used below. The hills "
+                "lie decades apart, which is why comparing methods at one common rate would be "
+                "unfair. A curve that still rises at its end asks for a wider grid.",
     )  # fmt: skip
 
 
@@ -128,4 +127,3 @@ def edge_note(tuned: Tuned) -> Note | None:
         f"The best rate of {', '.join(ends)} lies at an end of the grid; a wider grid (option "
         "'factors') could find a better one, so a loss to other methods is not final."
     ))  # fmt: skip
-

@@ -20,7 +20,13 @@ from epochlab.optimizers.adagrad import Adagrad
 from epochlab.optimizers.adam import Adam
 from epochlab.optimizers.rmsprop import Rmsprop
 from epochlab.optimizers.rmsprop_nesterov import RmspropNesterov
-from epochlab.studies import Study, _dropout_scaling, _method_facts, _method_results
+from epochlab.studies import (
+    Study,
+    _dropout_scaling,
+    _independent_optimizers,
+    _method_facts,
+    _method_results,
+)
 from epochlab.studies._arms import run_arms
 from epochlab.studies._method_results import DROPOUT, PLAIN, Arms
 from epochlab.studies._rate_tuning import (
@@ -50,8 +56,8 @@ class AdaptiveOptimizers(Study):
     hidden_dropout: ShareBelowOne = 0.5
     "share of each hidden layer's outputs dropped in the arms with dropout"
     optimizers: tuple[Optimizer, ...] = (
-        Adagrad(lr=0.01), Rmsprop(lr=3e-4), RmspropNesterov(lr=3e-5), Adadelta(lr=1.0),
-        Adam(lr=3e-4),
+        Adagrad(lr=1e-3), Rmsprop(lr=1e-4), RmspropNesterov(lr=3e-5), Adadelta(lr=0.1),
+        Adam(lr=1e-4),
     )  # fmt: skip
     "methods compared, each with the rate in the middle of its grid"
     factors: tuple[Positive, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -105,7 +111,9 @@ class AdaptiveOptimizers(Study):
         "laptop": {"data": Cifar10(train_samples=5000), "seeds": 3},
         "paper": {"epochs": 200, "tune_epochs": 10, "held": 5000, "seeds": 3},
         "digits": {"data": Digits(), "network": Mlp(hidden=(100, 100)), "epochs": 20, "held": 300,
-                   "batch": 32, "seeds": 3},
+                   "batch": 32, "seeds": 3, "optimizers": (
+                       Adagrad(lr=0.01), Rmsprop(lr=1e-3), RmspropNesterov(lr=3e-4),
+                       Adadelta(lr=1.0), Adam(lr=1e-3))},
     }  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -195,10 +203,10 @@ class AdaptiveOptimizers(Study):
         yield from _method_facts.difference_notes()
         yield _method_facts.constant_gradient_figure(used)
         yield _method_facts.first_steps_table(used)
-        yield _method_facts.independent_table(used)
-        yield _method_facts.adam_claim()
-        yield _method_facts.adam_note()
-        yield _method_facts.l2_claim(self.weight_decay)
+        yield _independent_optimizers.independent_table(used)
+        yield _independent_optimizers.adam_claim()
+        yield _independent_optimizers.adam_note()
+        yield _independent_optimizers.l2_claim(self.weight_decay)
 
     def _default_rates(self, lab: Lab, tuned: Tuned, arms: Arms) -> Evidence:
         trials = {name: self.trial(default_rate(o), dropout=False)
@@ -218,5 +226,3 @@ class AdaptiveOptimizers(Study):
         found = [_dropout_scaling.scalings(run, data) for run in runs]
         yield _dropout_scaling.scaling_table(found, method)
         yield from _dropout_scaling.scaling_claims(found, self.decisive)
-
-

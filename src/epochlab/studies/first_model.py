@@ -1,4 +1,4 @@
-"""How well does a small convolutional network do on Fashion-MNIST, and can it be trusted as saved?"""
+"""How well does a small convolutional network do, and can it be trusted as saved?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from epochlab.component import Count, Positive, ShareBelowOne
 from epochlab.datasets import Data, Dataset
@@ -54,7 +55,7 @@ class FirstModel(Study):
     "test accuracy that must be exceeded"
 
     question: ClassVar[str] = (
-        "How well does a small convolutional network do on the data, and can it be trusted as saved?"
+        "How well does a small convolutional network do, and can it be trusted as saved?"
     )
     covers: ClassVar[tuple[str, ...]] = (
         "CS6886-1", "CS6886-3", "CS6886-4", "CS6886-5", "CS6886-6", "CS6886-6a", "CS6886-6b",
@@ -62,9 +63,9 @@ class FirstModel(Study):
     )  # fmt: skip
     expectation: ClassVar[str] = (
         "The loss falls steeply in the first epoch and then slowly; training accuracy goes on "
-        "rising after test accuracy has levelled off, because 900 thousand weights can remember "
-        "what they saw. If the loss stays at its first value, the learning rate is too small or "
-        "labels and images do not belong together."
+        "rising after test accuracy has levelled off, because a network with more weights than "
+        "images can remember what it saw. If the loss stays at its first value, the learning rate "
+        "is too small or labels and images do not belong together."
     )
     references: ClassVar[tuple[str, ...]] = (
         "H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking "
@@ -184,8 +185,10 @@ def _accuracies(arms: Mapping[str, Sequence[Run]]) -> Table:
         "network", Column(name="training accuracy", format=".2%"),
         Column(name="test accuracy", format=".2%"), Column(name="deviation", format=".2%"),
         Column(name="training time", unit="s", format=".1f"), "spoiled timings",
-    ), notes=("Full passes in evaluation mode after the last step; the deviation is that of the "
-              "test accuracy between seeds; the time is that of one run, evaluation excluded.",))  # fmt: skip
+    ), notes=(
+        "Full passes in evaluation mode after the last step; the deviation is that of the test "
+        "accuracy between seeds; the time is that of one run, evaluation excluded.",
+    ))  # fmt: skip
 
 
 def _confusion(judged: Judged, data: Data) -> Figure:
@@ -197,9 +200,18 @@ def _confusion(judged: Judged, data: Data) -> Figure:
     return Figure(
         table=Table.of("Confusion of the first seed's network", rows, name="confusion"),
         drawing=Heat(x="predicted class", y="true class", value="images"),
-        caption="Test images by true and predicted class. Off the diagonal are the mistakes; "
-                "neighbours in meaning (shirt, T-shirt, pullover, coat) are confused most.",
+        caption=_worst_pair(counts, data),
     )  # fmt: skip
+
+
+def _worst_pair(counts: NDArray[np.int64], data: Data) -> str:
+    """Caption that names the two classes which are confused most, both ways together."""
+    both = np.triu(counts + counts.T, 1)
+    i, j = np.unravel_index(int(both.argmax()), both.shape)
+    return (
+        f"Test images by true and predicted class; off the diagonal are the mistakes. Most of them "
+        f"({both[i, j]} of {both.sum()}) are between {data.classes[i]} and {data.classes[j]}."
+    )
 
 
 def _explorer_note(run: Run) -> Note:

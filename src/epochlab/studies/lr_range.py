@@ -20,46 +20,13 @@ from epochlab.optimizers.sgd import Sgd
 from epochlab.schedules.range_test import RangeTest
 from epochlab.studies import Study
 from epochlab.studies._arms import mean, run_arms
+from epochlab.studies._rate_limits import Limits, SeparateRates, last_loss, untrained_loss
 from epochlab.table import Column, Table
 from epochlab.train.lab import Lab
 from epochlab.train.run import Run
 from epochlab.train.trial import Trial
 
 STOP_FACTOR = 4.0  # the finder stops once the smoothed loss is so many times its lowest
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The band of learning rates that a policy may move in, and the losses behind it."""
-
-    low: float
-    high: float
-    best: float
-    untrained_loss: float
-
-
-def log_spaced(low: float, high: float, count: int) -> list[float]:
-    """`count` rates from low to high, both included, equal ratios between neighbours."""
-    step = (math.log10(high) - math.log10(low)) / (count - 1)
-    return [10 ** (math.log10(low) + step * i) for i in range(count)]
-
-
-def choose_limits(
-    losses: Mapping[float, float], untrained_loss: float, low_share: float, high_share: float
-) -> Limits | None:
-    """Read the band off losses by learning rate; None where no rate lowered the loss.
-
-    The fall of a rate is the untrained loss minus its loss, the greatest fall belongs to the best
-    rate. lr_min is the smallest rate with at least `low_share` of the greatest fall, lr_max the
-    largest one with at least `high_share` of it.
-    """
-    falls = {r: untrained_loss - v for r, v in losses.items() if math.isfinite(v)}
-    if not falls or max(falls.values()) <= 0:
-        return None
-    best = max(falls, key=lambda r: falls[r])
-    low = min(r for r, fall in falls.items() if fall >= low_share * falls[best])
-    high = max(r for r, fall in falls.items() if fall >= high_share * falls[best])
-    return Limits(min(low, high), high, best, untrained_loss)
 
 
 def smoothed(losses: Sequence[float], beta: float) -> list[float]:
@@ -112,9 +79,9 @@ class LrRange(Study):
     )  # fmt: skip
     expectation: ClassVar[str] = (
         "From left to right the loss stays at its untrained value (the steps are too small to "
-        "move), falls, reaches a floor, and jumps up or diverges (the steps overshoot). If it never "
-        "falls, the data are not normalised or labels and images do not belong together; if it "
-        "never rises, widen the range upwards."
+        "move), falls, reaches a floor, and jumps up or diverges (the steps overshoot). If it "
+        "never falls, the data are not normalised or labels and images do not belong together; "
+        "if it never rises, widen the range upwards."
     )
     references: ClassVar[tuple[str, ...]] = (
         "L. N. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, "
@@ -123,7 +90,7 @@ class LrRange(Study):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"data": FashionMnist(train_samples=512, test_samples=512), "epochs": 1,
                   "sweep_epochs": 4, "decisive": False},
-        "laptop": {"seeds": 3},
+        "laptop": {},
         "paper": {"seeds": 3},
         "digits": {"data": Digits(), "network": Mlp(hidden=(64,)), "epochs": 8, "batch": 32,
                    "sweep_epochs": 20},
@@ -132,9 +99,9 @@ class LrRange(Study):
     def evidence(self, lab: Lab) -> Iterator[Evidence]:
         """Separate runs, the sweep, and the band with the rule that chose it."""
         arms, sweeps = self.runs(lab)
-        losses = {rate: _last_loss(runs) for rate, runs in arms.items()}
-        untrained = _untrained(arms)
-        limits = choose_limits(losses, untrained, self.low_share, self.high_share)
+        losses = {rate: last_loss(runs) for rate, runs in arms.items()}
+        untrained = untrained_loss(arms)
+        limits = self.separate().limits_of(arms)
         table = self._table(arms, losses, limits)
         marks = () if limits is None else (
             (limits.low, f"lr_min {limits.low:.3g}"), (limits.high, f"lr_max {limits.high:.3g}"),
@@ -159,33 +126,32 @@ class LrRange(Study):
         ))  # fmt: skip
         yield from self._claims(arms, losses, untrained)
 
+    def separate(self) -> SeparateRates:
+        """The separate runs; studies that build on the band ask for the same ones."""
+        return SeparateRates(
+            data=self.data, network=self.network, epochs=self.epochs, batch=self.batch,
+            momentum=self.momentum, seeds=self.seeds, lowest=self.lowest, highest=self.highest,
+            rates=self.rates, low_share=self.low_share, high_share=self.high_share,
+        )  # fmt: skip
+
     def trial(self, lr: float) -> Trial:
         """Training at one rate."""
-        return Trial(
-            network=self.network, data=self.data, optimizer=Sgd(lr=lr, momentum=self.momentum),
-            batch=self.batch, epochs=self.epochs, evaluate=("test",),
-            evaluate_every=self.epochs,
-        )  # fmt: skip
+        return self.separate().trial(lr)
 
     def runs(self, lab: Lab) -> tuple[dict[float, list[Run]], list[Run]]:
         """Runs by learning rate, and the sweeps."""
-        rates = log_spaced(self.lowest, self.highest, self.rates)
         sweep = Trial(
             network=self.network, data=self.data, batch=self.batch, epochs=self.sweep_epochs,
             optimizer=Sgd(lr=RangeTest(low=self.lowest, high=self.highest),
                           momentum=self.momentum), evaluate=(),
         )  # fmt: skip
-        arms = {f"{rate!r}": self.trial(rate) for rate in rates} | {"sweep": sweep}
-        found = run_arms(lab, arms, self.seeds)
+        found = run_arms(lab, self.separate().arms() | {"sweep": sweep}, self.seeds)
         sweeps = found.pop("sweep")
         return {float(name): runs for name, runs in found.items()}, sweeps
 
     def limits(self, lab: Lab) -> Limits | None:
-        """The band, for studies that build on it."""
-        arms, _ = self.runs(lab)
-        losses = {rate: _last_loss(runs) for rate, runs in arms.items()}
-        untrained = _untrained(arms)
-        return choose_limits(losses, untrained, self.low_share, self.high_share)
+        """The band alone, without the sweep."""
+        return self.separate().limits(lab)
 
     def _table(
         self, arms: Mapping[float, Sequence[Run]], losses: Mapping[float, float],
@@ -253,16 +219,3 @@ class LrRange(Study):
 
 def _verdict(holds: bool, decisive: bool) -> Any:
     return ("supported" if holds else "not supported") if decisive else "inconclusive"
-
-
-def _untrained(arms: Mapping[float, Sequence[Run]]) -> float:
-    """Loss before the first step, on the test images, mean over seeds."""
-    return mean([run.start["test_loss"] for run in next(iter(arms.values()))])
-
-
-def _last_loss(runs: Sequence[Run]) -> float:
-    """Mean over seeds of the last epoch's running training loss; NaN if one of them diverged."""
-    return mean([
-        math.nan if run.diverged or not run.epochs else run.epochs[-1]["running_loss"]
-        for run in runs
-    ])  # fmt: skip

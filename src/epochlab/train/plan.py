@@ -125,14 +125,14 @@ def _trial_seconds(planner: Planner, trial: Trial, threads: int, timed: dict[Any
             timed[kind] = _timed_step(trial, data, size, threads)
         epochs = sum(trial.batch_size(e) == size for e in range(trial.epochs))
         total += timed[kind] * epochs * math.ceil(len(data.train) / size)
-    kind = ("evaluation", trial.network, trial.data, threads)
-    if kind not in timed:
-        timed[kind] = _timed_evaluation(trial, data, threads)
+    evaluation = ("evaluation", trial.network, trial.data, threads)
+    if evaluation not in timed:
+        timed[evaluation] = _timed_evaluation(trial, data, threads)
     watched = sum(len(s) for n in trial.evaluate if (s := data.split(n)) is not None)
     every = sum(len(s) for n in ("train", "validation", "test")
                 if (s := data.split(n)) is not None)  # fmt: skip
     passes = trial.epochs // trial.evaluate_every + 1
-    return total + timed[kind] * (watched * passes + every)
+    return total + timed[evaluation] * (watched * passes + every)
 
 
 def _timed_step(trial: Trial, data: Data, batch: int, threads: int) -> float:

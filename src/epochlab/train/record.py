@@ -71,9 +71,11 @@ def versions() -> dict[str, str]:
 @functools.cache
 def git_state() -> dict[str, Any]:
     """Commit of the working directory and whether it has changes; empty outside a checkout."""
+
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=5)
         return done.stdout.strip() if done.returncode == 0 else ""
+
     try:
         commit = git("rev-parse", "HEAD")
         return {"commit": commit, "changed": bool(git("status", "--porcelain"))} if commit else {}

@@ -99,7 +99,8 @@ def fresh_state(trial: Trial, data: Data) -> State:
     flat = torch.zeros(sum(sizes), device=device)
     gradient = torch.zeros_like(flat)
     views = []
-    for p, w, g in zip(parameters, flat.split(sizes), gradient.split(sizes), strict=True):
+    places = zip(parameters, torch.split(flat, sizes), torch.split(gradient, sizes), strict=True)
+    for p, w, g in places:
         view = w[: p.numel()].view_as(p)
         view.copy_(p.data)
         p.data = view

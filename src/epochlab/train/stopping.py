@@ -28,7 +28,7 @@ class StopFlag:
 
 @contextlib.contextmanager
 def stop_on_signals(flag: StopFlag) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks to stop after the running step; a second one ends at once."""
+    """The first Ctrl-C or SIGTERM asks to stop after the running step, a second ends at once."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         if flag():

@@ -1,14 +1,14 @@
 """The store: one folder per trial, named by its key; the folder is the truth about a run.
 
-    runs/<first two digits>/<key>/
-        trial.json                the intent, every default written out
-        record.json               machine, versions, source hash, threads: facts of the start
-        rows.jsonl                what happened, append-only; equal trials give equal bytes
-        clock.jsonl               how long it took; kept apart, because no two timings are equal
-        checkpoint.safetensors    the latest state to go on from; gone once the run is finished
-        model.safetensors         final weights;   best.safetensors: at the best validation score
-        DONE                      written last: how it ended, and checksums
-        lock                      held by the process that trains
+runs/<first two digits>/<key>/
+    trial.json                the intent, every default written out
+    record.json               machine, versions, source hash, threads: facts of the start
+    rows.jsonl                what happened, append-only; equal trials give equal bytes
+    clock.jsonl               how long it took; kept apart, because no two timings are equal
+    checkpoint.safetensors    the latest state to go on from; gone once the run is finished
+    model.safetensors         final weights;   best.safetensors: at the best validation score
+    DONE                      written last: how it ended, and checksums
+    lock                      held by the process that trains
 """
 
 from __future__ import annotations
@@ -73,20 +73,20 @@ class Store:
     def run_folder(self, key: str) -> RunFolder:
         return RunFolder(self.folder / "runs" / key[:2] / key)
 
-    def keys(self) -> list[str]:
+    def run_keys(self) -> list[str]:
         """Keys of all runs, finished or not, the latest started first."""
         found = [p.parent for p in self.folder.glob("runs/*/*/trial.json")]
         return [p.name for p in sorted(found, key=lambda p: (-_started(p), p.name))]
 
     def find(self, start: str) -> str:
         """The one key that begins with `start`. Raises UnknownName."""
-        matches = [k for k in self.keys() if k.startswith(start)]
+        matches = [k for k in self.run_keys() if k.startswith(start)]
         if len(matches) == 1:
             return matches[0]
         if matches:
             raise UnknownName("single run", start, [k[:12] for k in matches],
                               "More than one begins so: give more digits.")  # fmt: skip
-        raise UnknownName("run", start, [k[:8] for k in self.keys()[:20]],
+        raise UnknownName("run", start, [k[:8] for k in self.run_keys()[:20]],
                           f"'epochlab runs' lists those in {self.folder}.")  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
                     trial.optimizer.look_ahead(piece.w, piece.slots)
             outputs = network(inputs)
             loss = loss_of(outputs, targets)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call] # torch declares no types here
             value = loss.item()
             computed = time.perf_counter()
             if not math.isfinite(value):
