@@ -35,7 +35,7 @@ def overview() -> str:
         "is a step.", "",
         "usage: epochlab COMMAND [options]      epochlab COMMAND --help explains one", "",
         *lines, "",
-        "start here:  epochlab study run lr-range --data digits --preset smoke",
+        "start here:  epochlab study run lr-range --preset digits",
         "             epochlab list optimizers",
     ])  # fmt: skip
 

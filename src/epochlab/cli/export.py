@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def _write_onnx(network: object, sample: object, expected: object, out: Path) ->
     with warnings.catch_warnings():
         # The exporter's own dependencies warn about each other; nothing a user could act on.
         warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         torch.onnx.export(
             network, (sample,), str(out), dynamo=True, verbose=False, external_data=False,
             dynamic_shapes=({0: torch.export.Dim("batch")},),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from epochlab.cli._options import Parser, add_format, option_lines, show
 from epochlab.component import FAMILIES, load_class, names, summary
 from epochlab.errors import UnknownName
@@ -28,7 +30,7 @@ def main(words: list[str]) -> None:
         return
     cls = load_class(family, given.name)
     if given.format == "text":
-        print((cls.__doc__ or "").strip() + "\n")
+        print(inspect.cleandoc(cls.__doc__ or "") + "\n")
     lines = [dict(zip(("option", "default", "meaning"), line, strict=True))
              for line in option_lines(cls, None)]  # fmt: skip
     show(Table.of(f"Options of {given.name}", lines, label="exact",

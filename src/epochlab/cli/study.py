@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,7 +123,7 @@ def _asked(verb: str, words: list[str]) -> tuple[Any, Request] | None:
 
 
 def _print_help(study: Study) -> None:
-    print((type(study).__doc__ or "").strip() + "\n\noptions (value under this preset):")
+    print(inspect.cleandoc(type(study).__doc__ or "") + "\n\noptions (value under this preset):")
     lines = option_lines(type(study), study)
     width = max(len(name) for name, _, _ in lines)
     for name, value, meaning in lines:
@@ -227,10 +229,11 @@ def _evidence(given: Any, request: Request, store: Store) -> tuple[Lab, list[Evi
 
 
 def _say(claims: list[Claim], folder: Path, request: Request, how: str, form: str) -> None:
+    without_seeds = re.sub(r" --seeds[ =]\d+", "", request.command)
     rows = [{"verdict": c.verdict, "claim": c.statement, "seeds": c.seeds} for c in claims]
     show(Table.of(f"{request.study.question or component_name(type(request.study))}", rows,
                   columns=("verdict", "claim", "seeds"), notes=(
         how, f"Report: {folder / 'index.html'} and {folder / 'report.pdf'}",
-        f"Next: open the report; epochlab runs; {request.command} --seeds "
+        f"Next: open the report; epochlab runs; {without_seeds} --seeds "
         f"{request.study.seeds + 2}",
     )), form)  # fmt: skip

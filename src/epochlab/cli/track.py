@@ -21,7 +21,10 @@ def main(words: list[str]) -> None:
     store = Store.at(given.store)
     uri = tracking_uri(store)
     count = mirror(store) if store.run_keys() else 0
-    print(f"{count} runs mirrored to {uri}.")
+    if count:
+        print(f"{count} runs mirrored to {uri}.")
+    else:
+        print(f"No runs left to mirror to {uri}: all finished ones are there, or being brought.")
     if given.mirror_only:
         return
     if uri.startswith("http"):

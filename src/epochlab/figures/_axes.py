@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from epochlab.errors import BadOption
 from epochlab.figures import _points, _theme
 from epochlab.table import Column
 
@@ -78,11 +79,11 @@ def axis(
         return channel(f"{field}:O", title=title, sort=names, axis=alt.Axis(labelAngle=angle))
     above = [v for v in values if _points.is_finite(v) and v > 0]
     if log and above:
-        ends = [min(above), max(above)]
-        scale = alt.Scale(
-            type="log", base=base, nice=False, padding=padding_px,
-            domain=ends if which == "x" else alt.Undefined,
-        )  # fmt: skip
+        # The ends are given, because Vega looks for them in all columns of the axis, and hangs
+        # where one of them holds a zero.
+        ends = [min(above), max(above)] if min(above) < max(above) else [above[0] / 2, above[0] * 2]
+        room_px = padding_px if which == "x" else max(padding_px, 8)
+        scale = alt.Scale(type="log", base=base, nice=False, padding=room_px, domain=ends)
         return channel(f"{field}:Q", title=title, scale=scale,
                        axis=alt.Axis(values=_points.powers(above, base), format="~g",
                                      grid=which == "y"))  # fmt: skip
@@ -121,12 +122,28 @@ def plot_width_px(names: Sequence[str], title: str | None = None, panels: int = 
     return max(120, round(room / panels) - 66)
 
 
-def rules(vertical: Rules, horizontal: Rules, width_px: float, above: bool = False) -> list[Any]:
+def rules(
+    vertical: Rules,
+    horizontal: Rules,
+    width_px: float,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    above: bool = False,
+) -> list[Any]:
     """Dashed rules with labels, each layer with its own data.
 
-    Labels of vertical rules run along them, or stand `above` the plot.
+    Labels of vertical rules run along them, or stand `above` the plot. Raises BadOption for a rule
+    that has no place on a logarithmic axis.
     """
     import altair as alt
+
+    for at, text in (*(vertical if log_x else ()), *(horizontal if log_y else ())):
+        if at <= 0:
+            raise BadOption(
+                f"The rule '{text}' at {at:g} has no place on a logarithmic axis; it must be "
+                "above 0."
+            )
 
     layers: list[Any] = []
     if vertical:

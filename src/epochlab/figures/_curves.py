@@ -26,6 +26,8 @@ class Curves:
     dashes: list[str] = field(default_factory=list)
     panels: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    placeless: int = 0
+    "values at an x that is no number"
 
     def of(self, *kinds: str) -> list[Point]:
         return [p for p in self.points if p["k"] in kinds]
@@ -77,12 +79,16 @@ def _by_line(
                 dash = height if dash is None else f"{dash}, {height}"
             panel = panel_column.text(record[panel_column.name]) if panel_column else None
             x, y = record[wanted.x], record[height]
-            if x is None or y is None:
+            if x is None or not (names_x or _points.is_finite(x)):
+                made.placeless += 1
+                continue
+            if y is None:
                 continue
             point: Point = {"x": x_column.text(x) if names_x else x, "y": y}
             if wanted.band:
                 low, high = (record[name] for name in wanted.band)
-                if _points.is_finite(low) and _points.is_finite(high):
+                ends = _points.is_finite(low) and _points.is_finite(high)
+                if ends and (low > 0 or not wanted.log_y):
                     point |= {"l": low, "h": high}
             if color is not None:
                 point["c"] = color_column.text(color) if color_column else color
@@ -133,6 +139,10 @@ def _remark(made: Curves, wanted: Lines, total: int, lost: int) -> None:
     if lost:
         made.remarks.append(
             f"{_points.counted(lost, 'value')} at or below 0 not on the logarithmic axis"
+        )
+    if made.placeless:
+        made.remarks.append(
+            f"{_points.counted(made.placeless, 'value')} without a place on x left out"
         )
     if made.of("edge"):
         made.remarks.append("cross at the upper edge: diverged")

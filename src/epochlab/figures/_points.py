@@ -83,7 +83,7 @@ def powers(values: Sequence[float], base: int) -> list[float]:
     first, last = math.floor(math.log(low, base)), math.ceil(math.log(high, base))
     step = max(1, math.ceil((last - first) / 12))
     marks = [float(base) ** e for e in range(first, last + 1, step)]
-    if base == 10 and last - first <= 2:
+    if base == 10 and last - first <= 3:
         marks = sorted({m * 10.0**e for m in (1, 2, 5) for e in range(first, last + 1)})
     return marks
 

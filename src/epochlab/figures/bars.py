@@ -88,7 +88,8 @@ def _bars(drawing: Bars, table: Table) -> tuple[list[dict[str, Any]], list[dict[
             continue
         if drawing.low and drawing.high:
             low, high = record[drawing.low], record[drawing.high]
-            if _points.is_finite(low) and _points.is_finite(high):
+            ends = _points.is_finite(low) and _points.is_finite(high)
+            if ends and (low > 0 or not drawing.log_y):
                 point |= {"l": _points.short(low), "h": _points.short(high)}
         points.append(point)
     return points, edge
@@ -147,9 +148,9 @@ def _chart(drawing: Bars, table: Table, points: list[Any], edge: list[Any]) -> A
         at = alt.value(width_px - _axes.EDGE_PX if drawing.across else _axes.EDGE_PX)
         layers.append(crosses.encode(**{**channels, over: at}, **shade, tooltip=tips))
     if drawing.across:
-        layers += _axes.rules(drawing.limits, (), width_px, above=True)
+        layers += _axes.rules(drawing.limits, (), width_px, log_x=drawing.log_y, above=True)
     else:
-        layers += _axes.rules((), drawing.limits, width_px)
+        layers += _axes.rules((), drawing.limits, width_px, log_y=drawing.log_y)
     return _axes.assembled(layers, points, width_px=width_px, height_px=height_px)
 
 

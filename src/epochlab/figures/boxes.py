@@ -111,5 +111,5 @@ def _chart(drawing: Boxes, table: Table, points: list[Point]) -> Any:
             shape=_axes.CROSS, size=90, strokeWidth=2
         )
         layers.append(crosses.encode(x=x, y=alt.value(_axes.EDGE_PX), color=tone))
-    layers += _axes.rules((), drawing.limits, width_px)
+    layers += _axes.rules((), drawing.limits, width_px, log_y=drawing.log_y)
     return _axes.assembled(layers, points, width_px=width_px)

@@ -81,8 +81,11 @@ def _chart(drawing: Lines, table: Table, curves: Curves, heights: tuple[str, ...
     several_title = f"value [{y_column.unit}]" if y_column.unit else "value"
     title = drawing.y_title or (several_title if len(heights) > 1 else y_column.heading)
     ends = [p[name] for p in curves.of("line", "raw") for name in ("y", "l", "h") if name in p]
+    places = [p["x"] for p in curves.points]
+    if numeric_x:
+        places += [at for at, _ in drawing.vertical]
     channels = {
-        "x": _axes.axis("x", x_column.heading, [p["x"] for p in curves.points],
+        "x": _axes.axis("x", x_column.heading, places,
                         kind="Q" if numeric_x else "O", log=drawing.log_x, base=drawing.log_base,
                         padding_px=8 if drawing.points else 0),
         "y": _axes.axis("y", title, [*ends, *(at for at, _ in drawing.horizontal)],
@@ -91,7 +94,9 @@ def _chart(drawing: Lines, table: Table, curves: Curves, heights: tuple[str, ...
     }  # fmt: skip
     tips = _tips(drawing, curves, x_column, y_column, title)
     layers = _layers(drawing, curves, series, channels, tips)
-    layers += _axes.rules(drawing.vertical, drawing.horizontal, width_px)
+    layers += _axes.rules(
+        drawing.vertical, drawing.horizontal, width_px, log_x=drawing.log_x, log_y=drawing.log_y
+    )
     if series.names:
         layers[0] = layers[0].add_params(series.pick())
     if numeric_x:

@@ -178,7 +178,9 @@ def _chart(drawing: Scatter, table: Table, points: list[Point]) -> Any:
         left, above = _free_side(points, drawing)
         layers += _axes.readable(labels, align="right" if left else "left",
                                  dx=-7 if left else 7, dy=-7 if above else 9)  # fmt: skip
-    layers += _axes.rules(drawing.vertical, drawing.horizontal, width_px)
+    layers += _axes.rules(
+        drawing.vertical, drawing.horizontal, width_px, log_x=drawing.log_x, log_y=drawing.log_y
+    )
     return _axes.assembled(layers, points, width_px=width_px)
 
 

@@ -136,6 +136,16 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) < 1e12 else f"{value:.4g}"
 
 
+def printable(text: str) -> str:
+    """`text` without the characters that neither XML nor HTML may hold."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+_UNPRINTABLE = re.compile(
+    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010fffd]"
+)
+
+
 # --- plain data ----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from epochlab.evidence import Figure
 from epochlab.figures._theme import FONT, colour
-from epochlab.report.content import Report, plain
+from epochlab.report.content import Report, plain, printable
 from epochlab.report.pictures import Picture
 from epochlab.table import Table
 
@@ -68,13 +68,3 @@ def titled_svg(picture: Picture, title: str) -> str:
         + picture.svg.replace("<svg ", f'<svg y="{top_px}" ', 1)
         + "</svg>\n"
     )
-
-
-def printable(text: str) -> str:
-    """`text` without the characters that neither XML nor HTML may hold."""
-    return _UNPRINTABLE.sub("\ufffd", text)
-
-
-_UNPRINTABLE = re.compile(
-    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010fffd]"
-)

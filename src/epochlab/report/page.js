@@ -35,7 +35,7 @@ async function enliven(plot) {
     // A picture is one thing to a screen reader until it can be pointed at.
     plot.replaceChildren(place);
     const hint = plot.closest("figure").querySelector(".hint");
-    if (hint && (spec.params || []).length) hint.hidden = false;
+    if (hint) hint.hidden = false;
   } catch (error) {
     plot.replaceChildren(...still);
     console.error(error);
@@ -93,12 +93,12 @@ document.querySelectorAll("[data-save]").forEach((saver) => {
   });
 });
 
-// --- tables: a click on a heading sorts; numbers as numbers, what is not known last ---------------------
+// --- tables: a click on a heading sorts; numbers as numbers, what is no number last ---------------------
 
 function sortKey(cell) {
   const text = cell ? cell.textContent.trim() : "";
   const number = Number(text.replaceAll(",", "").replace(/\s*%$/, ""));
-  return { text, number, isNumber: text !== "" && !Number.isNaN(number), known: text !== "" && text !== "-" };
+  return { text, number, isNumber: text !== "" && !Number.isNaN(number), known: !["", "-", "nan", "inf", "-inf"].includes(text) };
 }
 
 function sortBy(heading) {

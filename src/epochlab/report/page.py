@@ -11,8 +11,7 @@ from typing import Any
 
 from epochlab.evidence import Claim, Figure
 from epochlab.figures._theme import COLOURS
-from epochlab.report.content import Item, Report, number_text
-from epochlab.report.files import printable
+from epochlab.report.content import Item, Report, number_text, printable
 from epochlab.report.pictures import Picture, vega_lite_version
 from epochlab.table import Table
 from epochlab.units import seconds_text
@@ -21,6 +20,11 @@ MOST_BYTES = 3_000_000
 "of the page; what does not fit is left to the files beside it"
 ROWS_OF_TABLES = ((400, 100), (60, 20), (10, 3))
 "shown of a table and of a figure's data, and fewer where the page grows too long"
+
+HINTS = {
+    "pick": "click a name in the legend to single it out",
+    "zoom": "drag to move · Ctrl + wheel or pinch to zoom · double click to go back",
+}
 
 Parts = frozenset[tuple[str, str]]
 "(anchor, 'svg' or 'spec' or 'csv'): what is put into the page"
@@ -79,6 +83,8 @@ class Block:
     svg: str = ""
     spec: str = ""
     alt: str = ""
+    hint: str = ""
+    "what can be done with the chart"
     csv: str = ""
     "address of the data: in the page itself, or of the file beside it"
     csv_inside: bool = False
@@ -108,6 +114,11 @@ def _block(
         svg=picture.themed_svg(item.anchor) if (item.anchor, "svg") in parts else "",
         spec=picture.themed_spec if (item.anchor, "spec") in parts else "",
         alt=f"{piece.title}. {piece.caption}",
+        hint=" · ".join(
+            HINTS[p["name"]] for p in picture.spec.get("params", ()) if p["name"] in HINTS
+        )
+        if (item.anchor, "spec") in parts
+        else "",
         csv=csv,
         csv_inside=inside,
         size=(round(picture.width_px), round(picture.height_px)),

@@ -10,8 +10,7 @@ from typing import Any
 
 from epochlab.evidence import Claim, Figure, Note
 from epochlab.figures._theme import WIDTH_PX
-from epochlab.report.content import Item, Report, number_text
-from epochlab.report.files import printable
+from epochlab.report.content import Item, Report, number_text, printable
 from epochlab.report.pictures import Picture
 from epochlab.table import Table
 from epochlab.units import seconds_text

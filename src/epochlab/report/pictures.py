@@ -10,7 +10,7 @@ from typing import Any
 
 from epochlab.evidence import Figure
 from epochlab.figures._theme import with_variables
-from epochlab.report.content import Item, Report
+from epochlab.report.content import Item, Report, printable
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ def drawn(report: Report) -> dict[str, Picture]:
 
 def _picture(item: Item) -> Picture:
     import altair
-    import vl_convert
 
     assert isinstance(item.evidence, Figure)
     figure = item.evidence
@@ -57,10 +56,30 @@ def _picture(item: Item) -> Picture:
         spec["datasets"] = spec.get("datasets", {}) | points
     spec.pop("$schema", None)
     spec["description"] = f"{figure.title}. {figure.caption}".strip()
-    svg = vl_convert.vegalite_to_svg(_still(spec), vl_version=vega_lite_version())
+    svg = svg_of(_still(spec))
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
     assert size is not None
     return Picture(spec, svg, float(size[1]), float(size[2]))
+
+
+def svg_of(spec: dict[str, Any]) -> str:
+    """The SVG picture of a Vega-Lite chart; equal charts give equal pictures."""
+    import vl_convert
+
+    # A control character in a word would end the process, not only the picture.
+    svg = str(vl_convert.vegalite_to_svg(_printable(spec), vl_version=vega_lite_version()))
+    # Vega numbers its ids on through all pictures of a process.
+    ids = {old: f"i{new}" for new, old in enumerate(re.findall(r'(?<= id=")[^"]+', svg))}
+    svg = re.sub(r'(?<= id=")[^"]+', lambda found: ids[found[0]], svg)
+    return re.sub(r"(?<=url\(#)[^)]+", lambda found: ids.get(found[0], found[0]), svg)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def vega_lite_version() -> str:

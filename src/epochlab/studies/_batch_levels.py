@@ -23,8 +23,8 @@ class Levels:
     "on each level"
     samples: int
     "that are trained on"
-    held_out: int = 0
-    "training samples set aside for validation"
+    whole: int
+    "training samples of the complete set, validation split included"
 
     def steps_per_epoch(self, samples: int | None = None) -> list[int]:
         """Steps of one epoch on each level; the last batch may be smaller."""
@@ -42,31 +42,26 @@ def noise_scale(lr: float, samples: int, batch: int, momentum: float) -> float:
 
 def level_table(levels: Levels, lr: float, momentum: float) -> Table:
     """Steps and noise scale of each level, and the rate that would do the same at the first."""
-    every = levels.samples + levels.held_out
     rows = []
-    for number, (batch, steps, whole) in enumerate(zip(
-        levels.batches, levels.steps_per_epoch(), levels.steps_per_epoch(every), strict=True
-    )):  # fmt: skip
+    columns = (levels.batches, levels.steps_per_epoch(), levels.steps_per_epoch(levels.whole))
+    for number, (batch, steps, of_whole) in enumerate(zip(*columns, strict=True)):
         rows.append({
             "level": number + 1, "batch size": batch, "log2(batch size)": math.log2(batch),
             "epochs": f"{number * levels.epochs + 1} to {(number + 1) * levels.epochs}"
                       if levels.epochs > 1 else str(number + 1),
             "steps per epoch": steps, "steps": steps * levels.epochs,
-            "steps per epoch of all": whole,
+            f"steps per epoch of {levels.whole:,}": of_whole,
             "noise scale": noise_scale(lr, levels.samples, batch, momentum),
             "equal rate": lr * levels.batches[0] / batch,
         })  # fmt: skip
-    of_all = [Column(name="steps per epoch of all", format=",")] if levels.held_out else []
-    split = (
-        f" With the {levels.held_out:,} that are held out for validation it would be all "
-        f"{every:,}." if levels.held_out else ""
-    )  # fmt: skip
+    whole = [Column(name=f"steps per epoch of {levels.whole:,}", format=",")]
     return Table.of("The levels of the batch size", rows, name="levels", label="exact", columns=(
         "level", Column(name="batch size", format=","), Column(name="log2(batch size)", format="g"),
         "epochs", Column(name="steps per epoch", format=","), Column(name="steps", format=","),
-        *of_all, Column(name="noise scale", format=".4g"), Column(name="equal rate", format=".3g"),
+        *(whole if levels.whole != levels.samples else ()),
+        Column(name="noise scale", format=".4g"), Column(name="equal rate", format=".3g"),
     ), notes=(
-        f"{levels.samples:,} samples are trained on.{split}",
+        f"{levels.samples:,} of {levels.whole:,} training samples are trained on.",
         f"Noise scale: lr N / (B (1 - m)), with lr = {lr:.3g}, N = {levels.samples:,} and momentum "
         f"m = {momentum:g}. Equal rate: the one with the same noise scale at a batch of "
         f"{levels.batches[0]}.",

@@ -61,7 +61,7 @@ def trace_figure(run: Run, height_left: float) -> Figure:
                 f"0. It begins and ends each cycle at lr_min = {rate.low:.3g}. The envelope is "
                 f"where the tops lie: it begins at lr_max = {rate.high:.3g} and shrinks by the "
                 f"factor {rate.gamma:.8g} with every step, so that {height_left:.0%} of the swing "
-                "are left after the last. The table has the formula's value beside each rate.",
+                "is left after the last. The table has the formula's value beside each rate.",
     )  # fmt: skip
 
 

@@ -104,7 +104,8 @@ def scaling_table(found: Sequence[dict[str, Scored]], method: str) -> Table:
     ), name="dropout-scaling", notes=(
         f"{method}, trained with dropout; double precision, the first {PROBE_IMAGES:,} test images "
         "at most. Where p is one half, as in the hidden layers by default, p and 1-p are the same, "
-        "so the wrong factor does its damage at the input alone.",
+        "so the wrong factor does its damage at the input alone. A factor changes above all how "
+        "sure the network is of its answer, so compare the loss as well as the accuracy.",
     ))  # fmt: skip
 
 

@@ -65,7 +65,8 @@ def loss_figure(arms: Arms) -> Figure:
             "network", "method", "epoch", "loss", Column(name="training loss", format=".4f"),
             Column(name="lowest", format=".4f"), Column(name="highest", format=".4f"),
         ), notes=("Mean over seeds, with the lowest and the highest seed.",)),
-        drawing=Lines(x="epoch", y="training loss", color="method", dash="loss", panel="network"),
+        drawing=Lines(x="epoch", y="training loss", color="method", dash="loss", panel="network",
+                      log_y=True),
         caption="Evaluation mode: the whole training set after the epoch, dropout off. As trained: "
                 "mean over the epoch's batches, dropout on and weights still moving. Without "
                 "dropout the two differ only because the weights move on during the epoch, so "

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from epochlab.datasets import Data, Split
+from epochlab.errors import BadOption
 from epochlab.evidence import Claim, Evidence, Figure, Note
 from epochlab.figures.boxes import Boxes
 from epochlab.starts import Start
@@ -28,6 +30,7 @@ LOSS_TOLERANCE = 0.03  # of the mean initial loss from the logarithm of the numb
 MEAN_TOLERANCE, STD_TOLERANCE = 0.02, 0.05  # of normalised channels from 0 and from 1
 PROBE_IMAGES = 1000  # on which initial losses are measured
 _BLOCK = 5000
+Numbers = NDArray[np.float64]
 # Means and deviations per channel, as copied from one public training script to the next.
 OFTEN_COPIED: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "CIFAR-10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
@@ -69,26 +72,7 @@ def preprocessing_evidence(data: Data) -> Iterator[Evidence]:
         count += seen.shape[0] * seen.shape[2]
     means = sums / count
     stds = np.sqrt(squares / count - means**2)
-    copied = OFTEN_COPIED.get(data.name)
-    rows = [{
-        "channel": channel, "mean": data.input_mean[channel], "deviation": data.input_std[channel],
-        "mean, often copied": copied[0][channel] if copied else None,
-        "deviation, often copied": copied[1][channel] if copied else None,
-        "deviation within an image": float(of_images[channel] / len(images))
-        * data.input_std[channel],
-        "mean afterwards": float(means[channel]), "deviation afterwards": float(stds[channel]),
-    } for channel in range(channels)]  # fmt: skip
-    yield Table.of("Channels before and after normalisation", rows, name="normalisation", columns=(
-        "channel", Column(name="mean", format=".4f"), Column(name="deviation", format=".4f"),
-        Column(name="mean, often copied", format=".4f", label="quoted"),
-        Column(name="deviation, often copied", format=".4f", label="quoted"),
-        Column(name="deviation within an image", format=".4f"),
-        Column(name="mean afterwards", format=".1e"), Column(name="deviation afterwards",
-                                                             format=".6f"),
-    ), notes=(f"Over the {len(images):,} training images; before normalisation on the scale 0..1. "
-              "The deviation within an image is the mean over images of each image's own: it is "
-              "smaller, because it leaves out that some images are brighter than others, and it is "
-              "what the constants found in many public scripts resemble.",))  # fmt: skip
+    yield _normalisation_table(data, means, stds, of_images / len(images))
     off = float(np.abs(means).max()), float(np.abs(stds - 1).max())
     yield Claim(
         statement="After normalisation every channel has mean 0 and deviation 1.",
@@ -97,6 +81,40 @@ def preprocessing_evidence(data: Data) -> Iterator[Evidence]:
         else "not supported",
         numbers={"largest mean": off[0], "largest error of the deviation": off[1]},
     )  # fmt: skip
+
+
+def _normalisation_table(
+    data: Data, means: Numbers, stds: Numbers, stds_of_images: Numbers
+) -> Table:
+    """Per channel; the last three were measured after normalisation."""
+    copied = OFTEN_COPIED.get(data.name)
+    rows = []
+    for channel, (mean, std) in enumerate(zip(data.input_mean, data.input_std, strict=True)):
+        row = {"channel": channel, "mean": mean, "deviation": std,
+               "deviation within an image": float(stds_of_images[channel]) * std,
+               "mean afterwards": float(means[channel]),
+               "deviation afterwards": float(stds[channel])}  # fmt: skip
+        if copied:
+            row |= {"mean, often copied": copied[0][channel],
+                    "deviation, often copied": copied[1][channel]}  # fmt: skip
+        rows.append(row)
+    columns = [
+        Column(name="channel"), Column(name="mean", format=".4f"),
+        Column(name="deviation", format=".4f"),
+        Column(name="deviation within an image", format=".4f"),
+        Column(name="mean afterwards", format=".1e"),
+        Column(name="deviation afterwards", format=".6f"),
+    ]  # fmt: skip
+    notes = [f"Over the {len(data.train):,} training images; before normalisation on the scale "
+             "0..1. The deviation within an image is the mean over images of each image's own: it "
+             "leaves out that some images are brighter than others."]  # fmt: skip
+    if copied:
+        columns[3:3] = [Column(name=f"{what}, often copied", format=".4f", label="quoted")
+                        for what in ("mean", "deviation")]  # fmt: skip
+        notes.append("The often copied constants stand in many public training scripts; compare "
+                     "their deviations with the two that were measured.")  # fmt: skip
+    return Table.of("Channels before and after normalisation", rows, name="normalisation",
+                    tier=data.tier, columns=columns, notes=tuple(notes))  # fmt: skip
 
 
 def splits_table(data: Data) -> Table:
@@ -131,9 +149,10 @@ def loader_table(trial: Trial, data: Data, arms: Mapping[str, Sequence[Run]]) ->
     from epochlab.train.batches import Scaling, TrainingBatches
 
     batches = TrainingBatches(trial, data.train, Scaling.of(data, "cpu"), 0)
-    began = time.perf_counter()
-    images = sum(len(batches[number][1]) for number in range(len(batches)))
-    seconds = time.perf_counter() - began
+    with one_thread():
+        began = time.perf_counter()
+        images = sum(len(batches[number][1]) for number in range(len(batches)))
+        seconds = time.perf_counter() - began
     rows: list[dict[str, Any]] = [{
         "what": "loader alone, one epoch", "images per second": images / seconds,
         "waiting for data": None, "spoiled": None,
@@ -164,6 +183,11 @@ def device_table(trial: Trial, data: Data) -> Table:
     from epochlab.train.batches import Scaling, TrainingBatches
     from epochlab.train.state import build_network
 
+    if trial.device == "cuda" and not torch.cuda.is_available():
+        raise BadOption(
+            "device is 'cuda', but torch sees no CUDA device here. Use --device cpu, or see "
+            "'epochlab doctor' for what there is."
+        )
     network = build_network(trial, data).to(trial.device)
     batches = TrainingBatches(trial, data.train.take(slice(trial.batch_size(0))),
                               Scaling.of(data, trial.device), 0)  # fmt: skip

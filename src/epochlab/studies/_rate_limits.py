@@ -127,7 +127,7 @@ def band(lab: Lab, test: SeparateRates, low: float | None, high: float | None) -
     """
     if low is not None and high is not None:
         _check_order(low, high, "both given")
-        return Band(low, high, None, f"lr_min = {low:.3g} and lr_max = {high:.3g} were given.")
+        return Band(low, high, None, "Both limits were given.")
     limits = test.limits(lab)
     if limits is None:
         return None

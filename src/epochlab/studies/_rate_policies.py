@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from epochlab.component import Count, Limits, Positive, ShareBelowOne
-from epochlab.datasets import Dataset
+from epochlab.component import Count, Limits, Positive, ShareBelowOne, component_name
+from epochlab.datasets import Data, Dataset
 from epochlab.datasets.fashion_mnist import FashionMnist
+from epochlab.errors import BadOption
 from epochlab.evidence import Note
 from epochlab.networks import Network
 from epochlab.networks.lenet5 import Lenet5
@@ -61,17 +62,29 @@ class RatePolicyStudy(Study):
 
     def range_test(self) -> SeparateRates:
         """The separate runs that the limits are read off; lr-range with equal settings has them."""
-        whole = dataclasses.replace(
-            self.data, validation=0, train_samples=None, test_samples=None
-        )  # fmt: skip
         return SeparateRates(
-            data=self.range_data or whole, network=self.network, epochs=self.range_epochs,
-            batch=self.batch, momentum=self.momentum, seeds=self.range_seeds,
+            data=self.range_data or self.whole_data(), network=self.network, batch=self.batch,
+            epochs=self.range_epochs, momentum=self.momentum, seeds=self.range_seeds,
         )  # fmt: skip
+
+    def whole_data(self) -> Dataset:
+        """The data set without a validation split and without limits."""
+        return dataclasses.replace(self.data, validation=0, train_samples=None, test_samples=None)
 
     def band(self, lab: Lab) -> Band | None:
         """The limits; None where they are open and no rate lowered the loss."""
         return band(lab, self.range_test(), self.low, self.high)
+
+    def checked_data(self, lab: Lab) -> Data:
+        """The data in memory. Raises BadOption where they have no classes to be accurate about."""
+        data = lab.data(self.data)
+        if not data.classes:
+            raise BadOption(
+                f"{component_name(type(self))} compares accuracies, which {data.name} does not "
+                "have: its targets are numbers. Give --data a set with classes, for example "
+                "fashion_mnist or digits."
+            )
+        return data
 
     def steps_per_epoch(self, lab: Lab) -> int:
         """Steps of one epoch at the constant batch size."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.datasets import Data, Split
 from epochlab.evidence import Claim, Evidence, Figure
@@ -14,6 +12,9 @@ from epochlab.studies._arms import averaged, epoch_curves
 from epochlab.studies._threads import one_thread
 from epochlab.table import Column, Table
 from epochlab.train.run import Run
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Arms = Mapping[str, Sequence[Run]]
 
@@ -54,8 +55,26 @@ def arms_figure(arms: Arms, drops: Sequence[int], data: Data) -> Figure:
                       vertical=tuple((float(epoch), "drop") for epoch in drops)),
         caption="Until the first drop the arms are one and the same run, seed by seed. At a drop "
                 "the noise of the large steps goes away and the accuracy jumps; after it the "
-                "falling rate moves the weights so little that the curve is almost flat. With a "
-                "constant rate the curve stays rough to the end.",
+                "falling rate moves the weights so little that the curve is almost flat, while "
+                "that of the constant rate stays rough to the end. A drop that comes while the "
+                "curve still climbs steeply ends the learning too early, and the arm stays behind: "
+                "then decay_epochs is too short.",
+    )  # fmt: skip
+
+
+def gap_figure(arms: Arms, limit: float, data: Data) -> Figure:
+    """Training minus validation accuracy over epochs, mean over seeds."""
+    columns = {"training": "running_accuracy", "validation": "validation_accuracy"}
+    rows = [{"arm": row["arm"], "epoch": row["epoch"], "gap": row["training"] - row["validation"]}
+            for row in averaged(epoch_curves(arms, columns), ("arm", "epoch"), tuple(columns))
+            if None not in (row["training"], row["validation"])]  # fmt: skip
+    return Figure(
+        table=Table.of("Training minus validation accuracy", rows, name="gap", columns=(
+            "arm", "epoch", Column(name="gap", format=".2%")), tier=data.tier),
+        drawing=Lines(x="epoch", y="gap", color="arm",
+                      horizontal=((0.0, ""), (limit, f"{100 * limit:g} points"))),
+        caption="Below zero at first, because training accuracy is averaged over an epoch in which "
+                "the network still improves. A gap that keeps growing is overfitting.",
     )  # fmt: skip
 
 
@@ -68,12 +87,12 @@ def best_checkpoint_evidence(arms: Arms, data: Data) -> Iterator[Evidence]:
                       if "validation_accuracy" in row]  # fmt: skip
             if not logged or data.validation is None:
                 continue
-            network = run.network("best")
+            network, device = run.network("best"), run.trial.device
             rows.append({
                 "arm": arm, "seed": run.trial.seed, "best epoch": run.best_epoch["epoch"],
                 "highest in the log": max(logged),
-                "read back": accuracy(network, data.validation, data),
-                "test accuracy of these weights": accuracy(network, data.test, data),
+                "read back": accuracy(network, data.validation, data, device),
+                "test accuracy of these weights": accuracy(network, data.test, data, device),
             })  # fmt: skip
     yield Table.of("The best weights, read back", rows, name="best-weights", columns=(
         "arm", "seed", "best epoch", *(Column(name=n, format=".2%") for n in (
@@ -92,15 +111,12 @@ def best_checkpoint_evidence(arms: Arms, data: Data) -> Iterator[Evidence]:
         )  # fmt: skip
 
 
-def accuracy(network: object, split: Split, data: Data) -> float:
-    """Share of correct predictions of a network in evaluation mode."""
-    from torch import nn
-
+def accuracy(network: nn.Module, split: Split, data: Data, device: str) -> float:
+    """Share of correct predictions in evaluation mode, on the device of the run."""
     from epochlab.train.batches import Scaling
     from epochlab.train.engines.eager import predictions
 
-    assert isinstance(network, nn.Module)
-    outcomes = predictions(network, split, Scaling.of(data, "cpu"))
+    outcomes = predictions(network.to(device), split, Scaling.of(data, device))
     with one_thread():
         hits = sum(int((outputs.argmax(1) == targets).sum()) for outputs, targets in outcomes)
-    return hits / np.size(split.targets)
+    return hits / len(split)

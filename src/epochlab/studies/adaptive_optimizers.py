@@ -149,9 +149,9 @@ class AdaptiveOptimizers(Study):
         yield from _method_results.accuracy_claims(arms, self.decisive)
         yield from self._scaling(lab, arms)
         yield Note(text=(
-            f"How far this goes: {self.epochs} epochs with {self.seeds} seed(s) at constant rates "
-            f"tuned without dropout and kept for the arms with dropout, so that the two differ in "
-            "dropout alone. The best method was picked from the same numbers that the claims are "
+            f"How far this goes: {self.epochs} epochs, {self.seeds} "
+            f"seed{'s' if self.seeds > 1 else ''}, at constant rates that were tuned without "
+            "dropout and kept with it, so that the two differ in dropout alone. The best method was picked from the same numbers that the claims are "
             "judged by, so a narrow win should be repeated with new seeds before it is believed."
         ))  # fmt: skip
 

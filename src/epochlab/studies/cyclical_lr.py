@@ -36,8 +36,8 @@ from epochlab.train.trial import Trial
 MAIN: Final = "exp_range"
 MODES: tuple[Mode, ...] = (MAIN, "triangular", "triangular2")
 CURVES = {
-    "training loss": "running_loss", "validation loss": "validation_loss",
-    "training accuracy": "running_accuracy", "validation accuracy": "validation_accuracy",
+    ("training", "loss"): "running_loss", ("validation", "loss"): "validation_loss",
+    ("training", "accuracy"): "running_accuracy", ("validation", "accuracy"): "validation_accuracy",
 }  # fmt: skip
 
 
@@ -57,18 +57,19 @@ class CyclicalLr(RatePolicyStudy):
         "HW3B-P1.0", "HW3B-P1.2", "HW3B-P1.R1", "HW3B-P1.R2",
     )  # fmt: skip
     expectation: ClassVar[str] = (
-        "Validation accuracy sags and turns ragged where the rate is high and is best where a "
-        "cycle ends at lr_min; because the swing of exp_range shrinks, every cycle sags less than "
-        "the one before. A constant lr_max stays ragged to the end. If the cycles cannot be seen "
-        "in the curves, the limits lie too close together or too low: repeat the range test. If "
-        "the loss leaps up near the top of the first cycle and never comes back, lr_max is too "
+        "The validation error rises to a hump where the rate is high and is lowest where a cycle "
+        "ends at lr_min; because the swing of exp_range shrinks, each hump is smaller than the one "
+        "before. At a constant lr_max the error stays ragged to the end. If the cycles cannot be "
+        "seen in the curves, the limits lie too close together or too low: repeat the range test. "
+        "If the loss leaps up near the top of the first cycle and never comes back, lr_max is too "
         "high. If training and validation loss part while the rate is low, the network has begun "
         "to remember single images, and more cycles will not help."
     )
     references: ClassVar[tuple[str, ...]] = (
         "L. N. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, "
         "arXiv:1506.01186.",
-        "A. Rosebrock, Keras Learning Rate Finder, PyImageSearch, 5 August 2019.",
+        "Keras learning rate finder, PyImageSearch, 5 August 2019, "
+        "pyimagesearch.com/2019/08/05/keras-learning-rate-finder.",
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"data": FashionMnist(validation=500, train_samples=1024, test_samples=512),
@@ -83,7 +84,7 @@ class CyclicalLr(RatePolicyStudy):
 
     def evidence(self, lab: Lab) -> Iterator[Evidence]:
         """The band, four curves, the trace of the rate, policies side by side, and claims."""
-        data = lab.data(self.data)
+        data = self.checked_data(lab)
         if data.validation is None:
             raise BadOption(
                 "cyclical-lr draws validation curves, but no samples are set aside for them "
@@ -153,19 +154,22 @@ class CyclicalLr(RatePolicyStudy):
         return tuple((float(end), "") for end in range(0, epochs, 2 * self.half_cycle)[1:])
 
     def _curves_figure(self, runs: Sequence[Run]) -> Figure:
-        records = averaged(epoch_curves({MAIN: runs}, CURVES), ("epoch",), tuple(CURVES))
+        columns = {" ".join(curve): name for curve, name in CURVES.items()}
+        records = averaged(epoch_curves({MAIN: runs}, columns), ("epoch",), tuple(columns))
         rows = [
-            {"epoch": r["epoch"], "curve": name, "value": r[name],
-             "lowest": r[f"{name}, lowest"], "highest": r[f"{name}, highest"]}
-            for name in CURVES for r in records
+            {"epoch": r["epoch"], "split": split, "quantity": quantity,
+             "value": r[f"{split} {quantity}"],
+             "lowest": r[f"{split} {quantity}, lowest"],
+             "highest": r[f"{split} {quantity}, highest"]}
+            for split, quantity in CURVES for r in records
         ]  # fmt: skip
         return Figure(
             table=Table.of("Training and validation with exp_range", rows, name="curves", columns=(
-                "epoch", "curve", *(Column(name=n, format=".4f")
-                                    for n in ("value", "lowest", "highest")),
+                "epoch", "split", "quantity", *(Column(name=n, format=".4f")
+                                                for n in ("value", "lowest", "highest")),
             )),
-            drawing=Lines(x="epoch", y="value", color="curve", band=("lowest", "highest"),
-                          y_title="loss, and accuracy as a share",
+            drawing=Lines(x="epoch", y="value", color="split", dash="quantity",
+                          band=("lowest", "highest"), y_title="loss, and accuracy as a share",
                           vertical=self._cycle_ends(runs[0].trial.epochs)),
             caption=f"Mean over {counted(len(runs), 'seed')}. Training values are those of the "
                     "running epoch, while the weights still move; validation values are measured "
@@ -177,21 +181,25 @@ class CyclicalLr(RatePolicyStudy):
     ) -> Figure:
         arm = "policy" if what == "policies" else "half cycle"
         chosen = {shown: runs[name] for name, shown in names.items()}
-        value = "validation accuracy"
-        curves = epoch_curves(chosen, {value: "validation_accuracy"}, arm)
+        curves = [
+            {**r, "validation error": 1 - r["validation accuracy"]}
+            for r in epoch_curves(chosen, {"validation accuracy": "validation_accuracy"}, arm)
+        ]
+        values = ("validation accuracy", "validation error")
         rows = [
-            {arm: r[arm], "epoch": r["epoch"], value: r[value],
-             "lowest": r[f"{value}, lowest"], "highest": r[f"{value}, highest"]}
-            for r in averaged(curves, (arm, "epoch"), (value,))
+            {**r, "lowest": r["validation error, lowest"],
+             "highest": r["validation error, highest"]}
+            for r in averaged(curves, (arm, "epoch"), values)
         ]  # fmt: skip
         longer = {
             shown: found[0].trial.epochs for shown, found in chosen.items()
             if found[0].trial.epochs != runs[MAIN][0].trial.epochs
         }  # fmt: skip
         caption = (
-            "Each policy after every epoch, from the same initial weights on the same batches."
+            "Each policy after every epoch, from the same initial weights on the same batches. The "
+            "error is drawn on a logarithmic axis, so that its end can be read."
             if what == "policies" else
-            "exp_range with shorter and longer half cycles. The dips are the tops of the cycles."
+            "exp_range with shorter and longer half cycles. The humps are the tops of the cycles."
         )  # fmt: skip
         for shown, epochs in longer.items():
             caption += f" A half cycle of {shown} trains for {epochs} epochs, to its cycle's end."
@@ -200,9 +208,10 @@ class CyclicalLr(RatePolicyStudy):
                 "Validation accuracy of the policies" if what == "policies"
                 else "Validation accuracy by length of the cycle", rows, name=what,
                 columns=(arm, "epoch", *(Column(name=n, format=".2%")
-                                         for n in (value, "lowest", "highest"))),
+                                         for n in (*values, "lowest", "highest"))),
             ),
-            drawing=Lines(x="epoch", y=value, color=arm, band=("lowest", "highest")),
+            drawing=Lines(x="epoch", y="validation error", color=arm, log_y=True,
+                          band=("lowest", "highest"), y_title="validation error (1 - accuracy)"),
             caption=caption,
         )  # fmt: skip
 

@@ -112,16 +112,16 @@ class GrowBatch(RatePolicyStudy):
 
     def evidence(self, lab: Lab) -> Iterator[Evidence]:
         """Levels, loss over the batch size, accuracies over epochs and updates, and the verdict."""
+        data = self.checked_data(lab)
         limits = self.band(lab)
         if limits is None:
             yield Note(text=NO_BAND, kind="warning")
             return
-        data = lab.data(self.data)
         arms = self.arms(limits, self.steps_per_epoch(lab))
         runs = run_arms(lab, arms, self.seeds)
         yield limits_note(limits)
-        held_out = 0 if data.validation is None else len(data.validation)
-        levels = Levels(tuple(self.levels()), self.every_epochs, len(data.train), held_out)
+        whole = len(lab.data(self.whole_data()).train)
+        levels = Levels(tuple(self.levels()), self.every_epochs, len(data.train), whole)
         yield level_table(levels, limits.high, self.momentum)
         if warning := few_steps_note(levels):
             yield warning
@@ -208,23 +208,28 @@ def _updates(runs: Sequence[Run]) -> int:
 
 def _accuracy_figure(runs: Mapping[str, Sequence[Run]], x: str) -> Figure:
     """Test accuracy of all arms over 'epoch' or over 'updates'."""
-    accuracy = "test accuracy"
-    curves = epoch_curves(runs, {accuracy: "test_accuracy", "updates": "step"})
-    rows = [
-        {"arm": r["arm"], "epoch": r["epoch"], "updates": r["updates"], accuracy: r[accuracy],
-         "lowest": r[f"{accuracy}, lowest"], "highest": r[f"{accuracy}, highest"]}
-        for r in averaged(curves, ("arm", "epoch"), (accuracy, "updates"))
+    columns = {"test accuracy": "test_accuracy", "updates": "step"}
+    curves = [
+        {**r, "test error": 1 - r["test accuracy"]}
+        for r in epoch_curves(runs, columns)
         if x == "epoch" or math.isfinite(r["updates"])
-    ]  # fmt: skip
+    ]
+    rows = [
+        {**r, "lowest": r["test error, lowest"], "highest": r["test error, highest"]}
+        for r in averaged(curves, ("arm", "epoch"), (*columns, "test error"))
+    ]
+    shares = ("test accuracy", "test error", "lowest", "highest")
     return Figure(
         table=Table.of(
-            f"Test accuracy over {'the epochs' if x == 'epoch' else 'the updates'}", rows,
-            name=f"accuracy-over-{'epochs' if x == 'epoch' else 'updates'}",
+            f"Test accuracy over the {x if x == 'updates' else 'epochs'}", rows,
+            name=f"accuracy-over-{x if x == 'updates' else 'epochs'}",
             columns=("arm", "epoch", Column(name="updates", format=",.0f"),
-                     *(Column(name=n, format=".2%") for n in (accuracy, "lowest", "highest"))),
+                     *(Column(name=n, format=".2%") for n in shares)),
         ),
-        drawing=Lines(x=x, y=accuracy, color="arm", band=("lowest", "highest")),
-        caption="At equal epochs every arm has seen every image equally often." if x == "epoch"
+        drawing=Lines(x=x, y="test error", color="arm", band=("lowest", "highest"), log_y=True,
+                      y_title="test error (1 - accuracy)"),
+        caption="At equal epochs every arm has seen every image equally often. The error is drawn "
+                "on a logarithmic axis, so that its end can be read." if x == "epoch"
                 else "The same points over the number of updates: what a machine that computes "
                      "large batches as fast as small ones would have to wait for.",
     )  # fmt: skip

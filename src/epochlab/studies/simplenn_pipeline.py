@@ -82,8 +82,8 @@ class SimplennPipeline(Study):
                   "epochs": 2, "decay_epochs": 1, "decisive": False},
         "laptop": {"seeds": 3},
         "paper": {"seeds": 3},
-        "lookalike": {"data": Lookalike(kind="cifar", size=5000, validation=1000), "epochs": 9,
-                      "decay_epochs": 3, "seeds": 3},
+        "lookalike": {"data": Lookalike(kind="cifar", size=5000, validation=1000, difficulty=1.0),
+                      "epochs": 15, "decay_epochs": 8, "seeds": 3},
     }  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -113,6 +113,7 @@ class SimplennPipeline(Study):
             "Where validation loss rises again while training loss goes on falling, the network "
             "becomes surer of its mistakes: overfitting shows here before it shows in accuracy."
         ))  # fmt: skip
+        yield _split_curves.gap_figure(arms, GAP, data)
         yield _split_curves.arms_figure(arms, drops, data)
         yield self._results(arms)
         yield _rates_table(arms)

@@ -1,8 +1,15 @@
-"""Carry out one trial in this process: lock, resume, train, journal, checkpoint, finish."""
+"""Carry out one trial in this process: lock, resume, train, journal, checkpoint, finish.
+
+A checkpoint is taken every 10 seconds, or less often where that would cost more than a hundredth of
+the time. The environment variable EPOCHLAB_CHECKPOINT_S sets another interval in seconds, which is
+then kept whatever it costs; 0 saves after every step. What a run computes does not depend on it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,6 +38,7 @@ from epochlab.train.trial import Trial
 # A checkpoint is taken when this much time has passed and it costs at most this share of it.
 CHECKPOINT_EVERY_S = 10.0
 CHECKPOINT_SHARE = 0.01
+CHECKPOINT_VARIABLE = "EPOCHLAB_CHECKPOINT_S"
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -42,14 +50,17 @@ def execute(
     *,
     watch: Watch | None = None,
     should_stop: Callable[[], bool] | None = None,
-    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    checkpoint_every_s: float | None = None,
     asked_by: str = "train",
 ) -> Run:
     """The finished run of `trial`: from the store if it is there, else trained to its end.
 
     `watch` sees every row. When `should_stop` turns true the state is saved and Interrupted is
-    raised. Raises RunLocked, StoreError, BadShape, BadCheckpoint.
+    raised. `checkpoint_every_s` is the interval of checkpoints, else EPOCHLAB_CHECKPOINT_S is, else
+    it is chosen. Raises RunLocked, StoreError, BadShape, BadCheckpoint, BadOption.
     """
+    if checkpoint_every_s is None:
+        checkpoint_every_s = _interval_asked_for()
     folder = store.run_folder(trial.key)
     if folder.is_done:
         return Run.load(folder, trial)
@@ -65,13 +76,30 @@ def execute(
     return Run.load(folder, trial)
 
 
+def _interval_asked_for() -> float | None:
+    """Seconds in EPOCHLAB_CHECKPOINT_S; None where it is not set."""
+    text = os.environ.get(CHECKPOINT_VARIABLE)
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise BadOption(
+            f"{CHECKPOINT_VARIABLE} is '{text}'; it must be a number of seconds, at least 0. Unset "
+            "it to let the interval be chosen."
+        )
+    return seconds
+
+
 def _train_to_end(
     folder: RunFolder,
     trial: Trial,
     data: Data,
     watch: Watch | None,
     should_stop: Callable[[], bool] | None,
-    every_s: float,
+    every_s: float | None,
 ) -> None:
     """Open the folder's journals where the last checkpoint left them, train, and close."""
     state = fresh_state(trial, data)
@@ -110,10 +138,13 @@ class _Writer:
     """Writes checkpoints, clock segments, best and final weights of one run."""
 
     def __init__(
-        self, folder: RunFolder, state: State, rows: Journal, clock: Journal, every_s: float
+        self, folder: RunFolder, state: State, rows: Journal, clock: Journal, every_s: float | None
     ) -> None:
         self.folder, self.state, self.rows, self.clock = folder, state, rows, clock
-        self.every_s = every_s
+        # An interval that was asked for is kept whatever it costs.
+        self.every_s, self.share = (
+            (CHECKPOINT_EVERY_S, CHECKPOINT_SHARE) if every_s is None else (every_s, math.inf)
+        )
         self.saved_at = time.perf_counter()
         self.cost_s = 0.0
         self.contention = Contention()
@@ -140,7 +171,7 @@ class _Writer:
 
     def checkpoint_if_due(self) -> None:
         waited = time.perf_counter() - self.saved_at
-        if waited >= self.every_s and waited >= self.cost_s / CHECKPOINT_SHARE:
+        if waited >= self.every_s and waited >= self.cost_s / self.share:
             self.checkpoint()
 
     def checkpoint(self) -> None:

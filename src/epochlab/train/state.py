@@ -72,7 +72,8 @@ class State:
 def build_network(trial: Trial, data: Data) -> nn.Module:
     """The trial's network with its initial weights; the same for every arm with the same seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key(trial.seed, "build") >> 1)
+        # torch.manual_seed would seed every device, and take far longer than this one generator.
+        torch.default_generator.manual_seed(key(trial.seed, "build") >> 1)
         network = trial.network.build(data.input_shape, data.outputs)
     with torch.no_grad():
         trial.start.apply(network, generator(trial.seed, "start"))

@@ -42,6 +42,10 @@ def storing(path: Path) -> Iterator[None]:
         reasons = {
             errno.ENOSPC: ("the disk is full", "Free some space"),
             errno.EDQUOT: ("the disk quota is used up", "Free some space"),
+            errno.EFBIG: (
+                "a file reached this process's size limit",
+                "Raise the limit (ulimit -f)",
+            ),
             errno.EROFS: ("the file system is read-only", "Choose another folder with --store"),
             errno.EACCES: ("permission is denied", "Choose another folder with --store"),
             errno.EPERM: ("permission is denied", "Choose another folder with --store"),

@@ -18,7 +18,7 @@ from torch.nn import functional
 from epochlab.datasets import Data, Split
 from epochlab.optimizers import Optimizer
 from epochlab.randomness import key
-from epochlab.schedules import Progress
+from epochlab.schedules import Progress, Schedule
 from epochlab.train.batches import Scaling, TrainingBatches, evaluation_batches
 from epochlab.train.clocks import WARMUP_STEPS
 from epochlab.train.state import State
@@ -40,6 +40,7 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
     steps_per_epoch = trial.steps_per_epoch(len(data.train))
     total_steps = sum(steps_per_epoch)
     looks_ahead = type(trial.optimizer).look_ahead is not Optimizer.look_ahead
+    constant_rate = None if isinstance(trial.optimizer.lr, Schedule) else trial.optimizer.lr
     warmup_left = WARMUP_STEPS
     if not at.started:
         row = {"row": "start", "step": 0, "epoch": 0, **_scores(state, data, scaling, trial)}
@@ -50,8 +51,9 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
         network.train()
         for number in range(at.batch, len(batches)):
             began = time.perf_counter()
-            progress = Progress(at.step, epoch + number / len(batches), trial.epochs, total_steps)
-            rate = trial.learning_rate(progress)
+            rate = constant_rate or trial.learning_rate(
+                Progress(at.step, epoch + number / len(batches), trial.epochs, total_steps)
+            )
             inputs, targets = batches[number]
             ready = time.perf_counter()
             # Everything random inside the network (dropout) belongs to this step alone.
@@ -104,9 +106,7 @@ def _update(trial: Trial, state: State, rate: float) -> None:
     """Penalty gradients, then the optimizer's step; gradients are given back afterwards."""
     at, optimizer = state.position, trial.optimizer
     with torch.no_grad():
-        gradients = [
-            p.grad if p.grad is not None else torch.zeros_like(p) for p in state.parameters
-        ]
+        gradients = [torch.zeros_like(p) if (g := p.grad) is None else g for p in state.parameters]
         for penalty in trial.penalties:
             for p, g in zip(state.parameters, gradients, strict=True):
                 if p.ndim > 1 or penalty.biases:
@@ -122,9 +122,9 @@ def _update(trial: Trial, state: State, rate: float) -> None:
 
 def _hits(outputs: Tensor, targets: Tensor) -> float:
     """Correct predictions, or summed squared error for regression."""
+    if targets.dtype == torch.int64:
+        return float((outputs.argmax(1) == targets).count_nonzero().item())
     with torch.no_grad():
-        if targets.dtype == torch.int64:
-            return float((outputs.argmax(1) == targets).sum().item())
         return float((outputs - targets).square().sum().item())
 
 
