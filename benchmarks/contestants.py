@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Contestant, Stopwatch, Timed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
@@ -27,6 +26,7 @@ from epochlab.train.lab import Lab
 from epochlab.train.state import build_network, fresh_state
 from epochlab.train.store import Store
 from epochlab.train.trial import Trial
+from measuring import Contestant, Stopwatch, Timed
 
 # Ten times as often as by default, so that a short round holds its share of checkpoints and more.
 CHECKPOINT_S = "1"

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from contestants import Work, everyone
-from measuring import Stopwatch, Timed, compared, interleaved, plain_times, quartiles, save
 
+from contestants import Work, everyone
 from epochlab.datasets import Data
 from epochlab.datasets.digits import Digits
 from epochlab.datasets.lookalike import Lookalike
@@ -26,6 +25,7 @@ from epochlab.table import Column, Table
 from epochlab.train.execute import execute
 from epochlab.train.store import Store
 from epochlab.train.trial import Trial
+from measuring import Stopwatch, Timed, compared, interleaved, plain_times, quartiles, save
 
 LIMIT = 1.02
 "most that our loop may take, as a multiple of the plain loop, where a step does real work"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Test processes share the cores: one thread each, said before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from epochlab.train.store import Store
 

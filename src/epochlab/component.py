@@ -93,9 +93,14 @@ class Component:
 C = TypeVar("C", bound=Component)
 
 
+def field_types(cls: type[Component]) -> dict[str, Any]:
+    """Field name -> declared type of a component class, constraints included."""
+    hashable: Any = cls  # mypy takes a class whose instances define __hash__ for unhashable
+    return _field_types(hashable)
+
+
 @functools.cache
-def field_types(cls: type) -> dict[str, Any]:
-    """Field name -> declared type, constraints included."""
+def _field_types(cls: type) -> dict[str, Any]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
 
@@ -187,7 +192,7 @@ def family_of(cls: type) -> str:
 
 
 def component_name(cls: type) -> str:
-    """'optimizers/adam' for our own; 'optimizers/my_file.py:MyClass' for one outside the package."""
+    """'optimizers/adam' for our own, 'optimizers/my_file.py:MyClass' for one from outside."""
     parts = cls.__module__.split(".")
     if parts[0] == "epochlab":
         return "/".join(parts[1:])
@@ -356,7 +361,8 @@ def options(cls: type[Component]) -> list[Option]:
     helps: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if issubclass(base, Component) and base is not Component:
-            helps.update(_field_strings(base))
+            hashable: Any = base  # as in field_types
+            helps.update(_field_strings(hashable))
     result = []
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]
         default = f.default

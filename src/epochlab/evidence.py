@@ -96,12 +96,15 @@ def better(
     names: tuple[str, str],
     quantity: str,
     decisive: bool = True,
+    resolution: float = 0.0,
 ) -> Claim:
     """The claim that `a` is larger than `b`, values paired by seed.
 
     Supported with at least 3 seeds and a mean difference above twice its standard error; not
     supported when it is below minus that; 'indicated' at most with fewer seeds; inconclusive
-    otherwise, and always where `decisive` is False (a run too small to judge by).
+    otherwise, and always where `decisive` is False (a run too small to judge by). A difference
+    that is no larger than `resolution`, what one sample more or less makes, decides nothing: seeds
+    that agree by chance would have no standard error.
     """
     differences = [x - y for x, y in zip(a, b, strict=True)]
     n = len(differences)
@@ -111,9 +114,9 @@ def better(
     if n > 1:
         error = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1) / n)
     verdict: Verdict = "inconclusive"
-    if decisive and n >= 3 and abs(mean) > 2 * error:
+    if decisive and n >= 3 and abs(mean) > max(2 * error, resolution):
         verdict = "supported" if mean > 0 else "not supported"
-    elif decisive and n < 3 and mean > 0:
+    elif decisive and n < 3 and mean > resolution:
         verdict = "indicated"
     return Claim(
         statement=statement,

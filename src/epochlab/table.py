@@ -136,8 +136,8 @@ class Table:
     def csv(self) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([c.heading for c in self.columns])
-        writer.writerows(["" if v is None else v for v in row] for row in self.rows)
+        writer.writerow([_csv_cell(c.heading) for c in self.columns])
+        writer.writerows([_csv_cell(v) for v in row] for row in self.rows)
         return out.getvalue().rstrip("\n")
 
     def json(self) -> str:
@@ -203,6 +203,13 @@ class Table:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+def _csv_cell(value: Any) -> Any:
+    # Python's writer leaves a lone carriage return unquoted, where readers see a new row.
+    if isinstance(value, str) and "\r" in value:
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    return "" if value is None else value
 
 
 def _markdown_text(text: str) -> str:

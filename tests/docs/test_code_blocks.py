@@ -84,8 +84,8 @@ def _assert_printed(block: Block, shown: list[str], printed: str) -> None:
     """Each line shown is printed, in that order; blanks count alike, '...' stands for anything."""
     waiting = iter([" ".join(line.split()) for line in printed.split("\n")])
     for line in shown:
-        words = " ".join(line.split())
-        pattern = re.compile(".*".join(map(re.escape, words.split("..."))))
+        parts = re.split(r" *\.\.\. *", " ".join(line.split()))
+        pattern = re.compile(".*".join(map(re.escape, parts)))
         assert any(pattern.fullmatch(candidate) for candidate in waiting), (
             f"{block.where}: the line '{line}' is not printed, or not in this place:\n{printed}"
         )

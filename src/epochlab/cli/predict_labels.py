@@ -24,8 +24,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("run", help="the first digits of a run's key")
     parser.add_argument("--sample", required=True, help="CSV file whose header and row order "
                         "the result takes over")  # fmt: skip
-    parser.add_argument("--images", help=".npy array of bytes [n, channels, height, width] or [n, "
-                        "height, width, channels]; without it the test images are taken")  # fmt: skip
+    parser.add_argument("--images", help=".npy array of bytes [n, channels, height, width] or "
+                        "[n, height, width, channels]; else the test images")  # fmt: skip
     parser.add_argument("--out", default="predictions.csv", help="file to write")
     parser.add_argument("--weights", choices=("model", "best"), default="model",
                         help="final weights, or those of the best validation score")  # fmt: skip

@@ -151,18 +151,18 @@ def rules(
             x=alt.X("at:Q")
         )
         layers.append(base.mark_rule(style="limit", tooltip=False))
-        text = base.encode(y=alt.value(0), text="text:N")
+        words = base.encode(y=alt.value(0), text="text:N")
         if above:
-            layers += readable(text, baseline="bottom", dy=-4)
+            layers += readable(words, baseline="bottom", dy=-4)
         else:
-            layers += readable(text, angle=270, align="right", baseline="bottom", dy=-3, dx=-2)
+            layers += readable(words, angle=270, align="right", baseline="bottom", dy=-3, dx=-2)
     if horizontal:
         base = alt.Chart(own_data({"at": at, "text": text} for at, text in horizontal)).encode(
             y=alt.Y("at:Q")
         )
         layers.append(base.mark_rule(style="limit", tooltip=False))
-        text = base.encode(x=alt.value(width_px), text="text:N")
-        layers += readable(text, align="right", baseline="bottom", dy=-3, dx=-2)
+        words = base.encode(x=alt.value(width_px), text="text:N")
+        layers += readable(words, align="right", baseline="bottom", dy=-3, dx=-2)
     return layers
 
 
@@ -178,6 +178,15 @@ def opacity(full: float = 1) -> Any:
 
     pick = alt.selection_point(name="pick")
     return alt.condition(pick, alt.value(full), alt.value(full * 0.12))
+
+
+def tip(field: str, title: str | None, number: str = "") -> alt.Tooltip:
+    """One line of what is shown on pointing at a mark; `number` is a d3 format."""
+    import altair as alt
+
+    # Vega-Lite writes the title into an expression, in which these would end the string.
+    title = " ".join((title or "").split()).replace("\\", "/")
+    return alt.Tooltip(field, title=title or " ", format=number or alt.Undefined)
 
 
 def zoom() -> alt.Parameter:

@@ -127,9 +127,9 @@ def _chart(drawing: Bars, table: Table, points: list[Any], edge: list[Any]) -> A
     shade: dict[str, Any] = {}
     if series.names:
         shade = {"color": series.color(), "opacity": _axes.opacity()}
-    tips = [alt.Tooltip("x:N", title=x_column.heading), alt.Tooltip("t:N", title=y_column.heading)]
+    tips = [_axes.tip("x:N", x_column.heading), _axes.tip("t:N", y_column.heading)]
     if series.names:
-        tips.insert(1, alt.Tooltip("c:N", title=drawing.color))
+        tips.insert(1, _axes.tip("c:N", drawing.color))
     base = alt.Chart(_axes.source())
     order = {"order": alt.Order("o:Q")} if drawing.stacked else {}
     bars = drawing.zero or drawing.stacked

@@ -88,8 +88,8 @@ def _chart(drawing: Boxes, table: Table, points: list[Point]) -> Any:
     x = _axes.axis("x", x_column.heading, names, kind="O")
     tone = alt.Color("x:N", legend=None, scale=alt.Scale(domain=names, range=series.colours))
     tips = [
-        alt.Tooltip("x:N", title=x_column.heading),
-        alt.Tooltip("y:Q", title=y_column.heading, format=_theme.number_format(y_column)),
+        _axes.tip("x:N", x_column.heading),
+        _axes.tip("y:Q", y_column.heading, _theme.number_format(y_column)),
     ]
     base = alt.Chart(_axes.source())
     box, point = (base.transform_filter(f"datum.k == '{kind}'") for kind in ("box", "point"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from epochlab.figures import _points, _theme
+from epochlab.figures import _axes, _points, _theme
 from epochlab.figures._points import Point
 from epochlab.table import Table
 
@@ -91,8 +91,8 @@ def _chart(drawing: Heat, table: Table, points: list[Point]) -> Any:
     }
     scale = alt.Scale(scheme="viridis", type="log") if drawing.log else alt.Scale(scheme="viridis")
     legend = alt.Legend(gradientLength=min(200, round(tall_px * len(ys))), format=".3~g")
-    tips = [alt.Tooltip("x:N", title=heads[0]), alt.Tooltip("y:N", title=heads[1]),
-            alt.Tooltip("t:N", title=heads[2])]  # fmt: skip
+    tips = [_axes.tip("x:N", heads[0]), _axes.tip("y:N", heads[1]),
+            _axes.tip("t:N", heads[2])]  # fmt: skip
     base = alt.Chart(alt.NamedData(name="points"))
     known = base.transform_filter("isValid(datum.v)").mark_rect()
     empty = base.transform_filter("!isValid(datum.v)").mark_text(style="name")

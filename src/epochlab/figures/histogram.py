@@ -107,8 +107,8 @@ def _chart(drawing: Histogram, table: Table, points: list[Point]) -> Any:
     shade: dict[str, Any] = {}
     if series.names:
         shade = {"color": series.color(lines=True), "opacity": _axes.opacity()}
-    tips = [alt.Tooltip("x:Q", title=f"{heading}, from", format=".4~g"),
-            alt.Tooltip("y:Q", title=title, format=".4~g")]  # fmt: skip
+    tips = [_axes.tip("x:Q", f"{heading}, from", ".4~g"),
+            _axes.tip("y:Q", title, ".4~g")]  # fmt: skip
     fill = base.mark_area(interpolate="step-after", fillOpacity=0.18, clip=True)
     line = base.mark_line(interpolate="step-after", strokeWidth=1.6, clip=True)
     layers = [

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epochlab.errors import BadShape
-from epochlab.figures import _points, _theme
+from epochlab.figures import _axes, _points, _theme
 from epochlab.figures._points import Point
 from epochlab.table import Table
 
@@ -115,7 +115,7 @@ def _chart(drawing: Images, points: list[Point]) -> Any:
              for end in (left_px + columns * (size_px + gap_px), rows * line_px)]  # fmt: skip
     x = alt.X("x:Q", scale=plain[0], axis=None)
     y = alt.Y("y:Q", scale=plain[1], axis=None)
-    tips = [alt.Tooltip("t:N", title=drawing.caption)] if drawing.caption else []
+    tips = [_axes.tip("t:N", drawing.caption)] if drawing.caption else []
     layers = [
         base.mark_image(
             width=size_px, height=size_px, align="left", baseline="top", smooth=False

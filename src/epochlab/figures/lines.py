@@ -126,18 +126,17 @@ def _shades(drawing: Lines, series: _axes.Series, dashes: list[str]) -> dict[str
 
 
 def _tips(drawing: Lines, curves: Curves, x: Column, y: Column, title: str) -> list[Any]:
-    import altair as alt
 
     x_kind = "Q" if all(_points.is_finite(p["x"]) for p in curves.points) else "N"
-    tips = [alt.Tooltip(f"x:{x_kind}", title=x.heading),
-            alt.Tooltip("y:Q", title=title, format=_theme.number_format(y))]  # fmt: skip
+    tips = [_axes.tip(f"x:{x_kind}", x.heading),
+            _axes.tip("y:Q", title, _theme.number_format(y))]  # fmt: skip
     if curves.colors:
-        tips.insert(0, alt.Tooltip("c:N", title=drawing.color or "line"))
+        tips.insert(0, _axes.tip("c:N", drawing.color or "line"))
     if curves.dashes:
-        tips.insert(1, alt.Tooltip("d:N", title=drawing.dash or "line"))
+        tips.insert(1, _axes.tip("d:N", drawing.dash or "line"))
     if drawing.band:
         ends = zip(("l:Q", "h:Q"), drawing.band, strict=True)
-        tips += [alt.Tooltip(k, title=name, format=_theme.number_format(y)) for k, name in ends]
+        tips += [_axes.tip(k, name, _theme.number_format(y)) for k, name in ends]
     return tips
 
 
@@ -173,7 +172,7 @@ def _layers(
         marked = base("line").mark_point(clip=True, filled=True, size=42)
         layers.append(marked.encode(**no_dash, **opacity(1)))
     if curves.of("edge"):
-        told = [*tips[:-1], alt.Tooltip("v:N", title="diverged")] if not drawing.band else tips
+        told = [*tips[:-1], _axes.tip("v:N", "diverged")] if not drawing.band else tips
         crossed = base("edge").mark_point(shape=_axes.CROSS, size=90, strokeWidth=2)
         layers.append(crossed.encode(
             **{**no_dash, "y": alt.value(_axes.EDGE_PX)}, **opacity(1), tooltip=told))  # fmt: skip

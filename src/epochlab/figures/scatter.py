@@ -153,13 +153,13 @@ def _chart(drawing: Scatter, table: Table, points: list[Point]) -> Any:
     if series.names:
         shade = {"color": series.color(), "opacity": _axes.opacity(0.85)}
     tips = [
-        alt.Tooltip("x:Q", title=x_column.heading, format=_theme.number_format(x_column)),
-        alt.Tooltip("y:Q", title=y_column.heading, format=_theme.number_format(y_column)),
+        _axes.tip("x:Q", x_column.heading, _theme.number_format(x_column)),
+        _axes.tip("y:Q", y_column.heading, _theme.number_format(y_column)),
     ]
     if drawing.color:
-        tips.insert(0, alt.Tooltip("c:N", title=drawing.color))
+        tips.insert(0, _axes.tip("c:N", drawing.color))
     if drawing.name:
-        tips.insert(0, alt.Tooltip("n:N", title=drawing.name))
+        tips.insert(0, _axes.tip("n:N", drawing.name))
     base = alt.Chart(_axes.source())
     dots = base.transform_filter("datum.k == 'point'").mark_circle(size=64, opacity=0.85)
     first = dots.properties(name="main").encode(**channels, **shade, tooltip=tips)

@@ -1,4 +1,4 @@
-"""Networks: each file is one family of networks, built for an input shape and a number of outputs."""
+"""Networks: each file is one family, built for an input shape and a number of outputs."""
 
 from __future__ import annotations
 

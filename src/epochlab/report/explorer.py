@@ -1,7 +1,7 @@
 """Explorer: every test image, faceted by true and predicted class, in one offline page.
 
-Beside the page lie the same facts for other tools: records as CSV and JSON, and one picture with all
-images in rows (a sprite atlas), in the order and layout that the Facets Dive viewer expects.
+Beside the page lie the same facts for other tools: records as CSV and JSON, and one picture with
+all images in rows (a sprite atlas), in the order and layout that the Facets Dive viewer expects.
 """
 
 from __future__ import annotations

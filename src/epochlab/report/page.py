@@ -55,7 +55,7 @@ def write(report: Report, folder: Path, pictures: Mapping[str, Picture]) -> Path
     text, room_bytes = "", 0
     for rows in ROWS_OF_TABLES:
         text = rendered([_block(item, pictures, rows, frozenset()) for item in report.items])
-        room_bytes = MOST_BYTES - len(text.encode())
+        room_bytes = MOST_BYTES - len(text.encode()) - len(bundle.encode())
         if room_bytes > MOST_BYTES // 4:
             break
     parts = _fitting(report.items, pictures, room_bytes)

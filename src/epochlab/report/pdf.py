@@ -130,17 +130,15 @@ def _words(value: Any, key: str = "") -> Any:
         return {k: _words(v, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_words(v) for v in value]
-    if isinstance(value, str) and key not in ("svg", "command"):
-        # A zero-width space; first where a reader would break the word himself.
-        text = (
-            re.sub(r"(?<=[/_.,=:-])(?=\w)", _BREAK, printable(value))
-            if _LONG.search(value)
-            else value
-        )
-        return re.sub(
-            r"[^\s\u200b]{24}(?=[^\s\u200b]{8})", lambda m: m[0] + _BREAK, printable(text)
-        )
-    return value
+    if not isinstance(value, str) or key == "svg":
+        return value
+    text = printable(value)
+    # A command is to be copied, so nothing is put into it.
+    if key == "command" or _LONG.search(text) is None:
+        return text
+    # A zero-width space: first where a reader would break the word, then anywhere.
+    text = re.sub(r"(?<=[/_.,=:-])(?=\w)", _BREAK, text)
+    return re.sub(r"[^\s\u200b]{24}(?=[^\s\u200b]{8})", lambda found: found[0] + _BREAK, text)
 
 
 _BREAK = "\u200b"

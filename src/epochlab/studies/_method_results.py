@@ -14,6 +14,7 @@ from epochlab.studies._arms import averaged, epoch_curves, mean, spread
 from epochlab.table import Column, Table
 from epochlab.train.run import Run
 
+LOG_FROM = 20  # the loss axis is logarithmic where losses differ by more than this factor
 PLAIN, DROPOUT = "without dropout", "with dropout"
 AS_TRAINED, EVALUATED = "as trained", "evaluation mode"
 
@@ -60,13 +61,14 @@ def loss_figure(arms: Arms) -> Figure:
                       "loss": loss, "training loss": row[loss], "lowest": row[f"{loss}, lowest"],
                       "highest": row[f"{loss}, highest"]}
                      for loss in (EVALUATED, AS_TRAINED)]  # fmt: skip
+    known = [row["training loss"] for row in rows if (row["training loss"] or 0) > 0]
     return Figure(
         table=Table.of("Training loss by epoch", rows, name="training-loss", columns=(
             "network", "method", "epoch", "loss", Column(name="training loss", format=".4f"),
             Column(name="lowest", format=".4f"), Column(name="highest", format=".4f"),
         ), notes=("Mean over seeds, with the lowest and the highest seed.",)),
         drawing=Lines(x="epoch", y="training loss", color="method", dash="loss", panel="network",
-                      log_y=True),
+                      log_y=bool(known) and max(known) > LOG_FROM * min(known)),
         caption="Evaluation mode: the whole training set after the epoch, dropout off. As trained: "
                 "mean over the epoch's batches, dropout on and weights still moving. Without "
                 "dropout the two differ only because the weights move on during the epoch, so "

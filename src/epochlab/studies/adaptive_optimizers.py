@@ -151,8 +151,9 @@ class AdaptiveOptimizers(Study):
         yield Note(text=(
             f"How far this goes: {self.epochs} epochs, {self.seeds} "
             f"seed{'s' if self.seeds > 1 else ''}, at constant rates that were tuned without "
-            "dropout and kept with it, so that the two differ in dropout alone. The best method was picked from the same numbers that the claims are "
-            "judged by, so a narrow win should be repeated with new seeds before it is believed."
+            "dropout and kept with it, so that the two differ in dropout alone. The best method "
+            "was picked from the same numbers that the claims are judged by, so a narrow win "
+            "should be repeated with new seeds before it is believed."
         ))  # fmt: skip
 
     def trial(self, optimizer: Optimizer, dropout: bool) -> Trial:

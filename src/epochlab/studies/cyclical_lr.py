@@ -117,6 +117,7 @@ class CyclicalLr(RatePolicyStudy):
                     final_accuracies(runs[MAIN], data.outputs),
                     final_accuracies(runs[name], data.outputs),
                     names=(MAIN, name), quantity="test accuracy", decisive=self.decisive,
+                    resolution=1 / len(data.test),
                 )  # fmt: skip
         yield keras_names(arms[MAIN], self.range_test().lowest, self.range_test().highest)
 

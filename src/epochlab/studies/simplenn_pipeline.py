@@ -208,6 +208,7 @@ class SimplennPipeline(Study):
                 f"Step decay raises the validation accuracy of {name}.",
                 values[STEPS], values[CONSTANT], names=(STEPS, CONSTANT),
                 quantity="validation accuracy", decisive=self.decisive,
+                resolution=1 / len(data.validation or data.test),
             )  # fmt: skip
 
     def _long_jobs(
