@@ -261,7 +261,7 @@ def skorch(work: Work) -> Contestant:
 
 
 def keras(work: Work) -> Contestant:
-    """Keras on PyTorch with its defaults: the same network wrapped as a layer, loss and accuracy."""
+    """Keras on PyTorch with its defaults: the same network as a layer, loss and accuracy."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras as framework
 

@@ -1,4 +1,4 @@
-"""Side-by-side timing on a machine that others use too: interleaved, with spread, spoiled marked."""
+"""Side-by-side timing on a shared machine: interleaved, with spread, spoiled rounds marked."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 def compared(
     title: str, times: Mapping[str, Sequence[Timed]], reference: str, per: float, unit: str
 ) -> Table:
-    """Time per `unit` of everyone (`per` of them were timed), and ratios to `reference` by round."""
+    """Time per `unit` of everyone (`per` of them a round), and ratios to `reference` by round."""
     rows = []
     remarks = []
     for name, own in times.items():

@@ -11,7 +11,8 @@ from typing import Any
 from unittest import mock
 
 from epochlab import cli
-from epochlab.component import FAMILIES, Component, load_class, names, options, summary, type_text
+from epochlab.component import FAMILIES, Component, options, type_text
+from epochlab.registry import load_class, names, summary
 from epochlab.studies import Study
 
 FOLDER = Path(__file__).parent / "reference"

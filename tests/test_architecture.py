@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from epochlab.component import PACKAGE
+from epochlab.registry import PACKAGE
 
 # A module may import from its own floor's earlier rooms and from every floor below.
 FLOORS = (
-    ("errors", "units", "randomness", "table", "evidence", "component", "__init__"),
+    (
+        "errors",
+        "units",
+        "randomness",
+        "table",
+        "evidence",
+        "component",
+        "plain",
+        "registry",
+        "__init__",
+    ),
     ("schedules", "datasets", "networks", "layers", "optimizers", "augment", "penalties", "starts"),
     ("train",),
     ("figures",),

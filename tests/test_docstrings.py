@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from epochlab.component import PACKAGE, load_class
 from epochlab.datasets import Dataset
+from epochlab.registry import PACKAGE, load_class
 
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

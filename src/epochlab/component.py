@@ -17,10 +17,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import hashlib
-import importlib
-import importlib.util
-import json
 import math
 import sys
 import types
@@ -30,8 +26,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from epochlab.errors import BadOption, UnknownName
-
-PACKAGE = Path(__file__).parent
 
 # What may stand in a component's field, in one line each for error messages and help.
 FAMILIES = {
@@ -179,9 +173,6 @@ def type_text(kind: Any) -> str:
     return getattr(kind, "__name__", str(kind))
 
 
-# --- names: a component is called by its folder and file -----------------------------------------
-
-
 def family_of(cls: type) -> str:
     """The folder of the package that a component (or a class derived from one) belongs to."""
     for base in cls.__mro__:
@@ -200,146 +191,12 @@ def component_name(cls: type) -> str:
     return f"{family_of(cls)}/{source.name}:{cls.__name__}"
 
 
-def names(family: str) -> list[str]:
-    """Names of the components in one family's folder, without importing them."""
-    folder = PACKAGE / family
-    return sorted(p.stem for p in folder.glob("*.py") if not p.name.startswith("_"))
-
-
-def summary(family: str, name: str) -> str:
-    """First docstring line of a component's file, without importing it."""
-    tree = ast.parse((PACKAGE / family / f"{name}.py").read_text(encoding="utf-8"))
-    return (ast.get_docstring(tree) or "").split("\n")[0]
-
-
-def load_class(family: str, name: str) -> type[Component]:
-    """The component class called `name`; `path/to/file.py:Class` loads one from outside.
-
-    Raises UnknownName with the nearest match.
-    """
-    if ".py" in name:
-        return _load_outside(family, name)
-    stem = name.replace("-", "_")
-    if stem not in names(family):
-        raise UnknownName(
-            FAMILIES[family], name, names(family), f"'epochlab list {family}' explains each."
-        )
-    module = importlib.import_module(f"epochlab.{family}.{stem}")
-    return _only_class(module, family)
-
-
-def _only_class(module: types.ModuleType, family: str) -> type[Component]:
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Component)
-        and value.__module__ == module.__name__
-        and not value.__name__.startswith("_")
-        and family_of(value) == family
-    ]
-    if len(found) != 1:
-        raise BadOption(
-            f"{module.__file__} defines {len(found)} public components of the family '{family}'; "
-            "name one as file.py:Class."
-        )
-    return found[0]
-
-
-_OUTSIDE_PREFIX = "epochlab_outside_"
-
-
-def load_source(path: Path) -> types.ModuleType:
-    """Import a Python file from outside the package once, under a name made from its file name."""
-    if not path.is_file():
-        raise UnknownName("file", str(path), [str(p) for p in path.parent.glob("*.py")])
-    module_name = _OUTSIDE_PREFIX + path.stem
-    module = sys.modules.get(module_name)
-    if module is not None and Path(module.__file__ or "").resolve() == path.resolve():
-        return module
-    spec = importlib.util.spec_from_file_location(module_name, path.resolve())
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise BadOption(
-            f"{path} cannot be imported: {type(error).__name__}: {error}. "
-            "Run it with python to see where."
-        ) from error
-    return module
-
-
-def outside_sources() -> list[str]:
-    """Paths of the files loaded from outside the package, for processes that need them too."""
-    return sorted(
-        str(module.__file__)
-        for name, module in sys.modules.items()
-        if name.startswith(_OUTSIDE_PREFIX) and module.__file__
-    )
-
-
-def _load_outside(family: str, name: str) -> type[Component]:
-    file_name, _, class_name = name.partition(":")
-    loaded = sys.modules.get(_OUTSIDE_PREFIX + Path(file_name).stem)
-    known = loaded is not None and not Path(file_name).exists()
-    module = loaded if known and loaded is not None else load_source(Path(file_name))
-    if not class_name:
-        return _only_class(module, family)
-    cls = getattr(module, class_name, None)
-    if not (isinstance(cls, type) and issubclass(cls, Component)):
-        have = [k for k, v in vars(module).items()
-                if isinstance(v, type) and issubclass(v, Component)]  # fmt: skip
-        raise UnknownName(FAMILIES[family], class_name, have)
-    return cls
-
-
-# --- plain data: what is hashed and stored -------------------------------------------------------
-
-
-def to_plain(value: Any) -> Any:
-    """Components, tuples and numbers as JSON data, every default written out."""
-    if isinstance(value, Component):
-        fields = dataclasses.fields(value)  # type: ignore[arg-type]
-        plain = {f.name: to_plain(getattr(value, f.name)) for f in fields}
-        return {"component": component_name(type(value)), **plain}
-    if isinstance(value, (tuple, list)):
-        return [to_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"{value!r} cannot be part of a component")
-
-
-def from_plain(plain: Any) -> Any:
-    """Inverse of `to_plain`. Raises UnknownName or BadOption for what no longer exists."""
-    if isinstance(plain, list):
-        return tuple(from_plain(item) for item in plain)
-    if not isinstance(plain, dict):
-        return plain
-    family, _, name = plain["component"].partition("/")
-    cls = load_class(family, name)
-    given = {key: from_plain(value) for key, value in plain.items() if key != "component"}
-    return make(cls, given)
-
-
 def make(cls: type[C], options: Mapping[str, Any]) -> C:
     """Build a component from named options; an unknown option names the nearest one."""
     for name in options:
         if name not in field_types(cls):
             raise UnknownName(f"option of {component_name(cls)}", name, field_types(cls))
     return cls(**options)
-
-
-def canonical_json(plain: Any) -> str:
-    """One text per meaning: sorted keys, no blanks, shortest round-trip numbers, no NaN."""
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def content_hash(value: Any) -> str:
-    """SHA-256 of the canonical JSON, 64 hex digits."""
-    return hashlib.sha256(canonical_json(to_plain(value)).encode()).hexdigest()
 
 
 # --- options: what the command line and the reference show ---------------------------------------

@@ -169,7 +169,7 @@ class Table:
         kinds = ["num" if r else "txt" for r in self.numeric]
         shown = self.rows if limit is None else self.rows[:limit]
         heads = "".join(
-            f'<th scope="col" class="{kind}">{self._heading_html(c)}</th>'
+            f'<th scope="col" class="{kind}{_wrap(c.heading)}">{self._heading_html(c)}</th>'
             for c, kind in zip(self.columns, kinds, strict=True)
         )
         body = "".join(

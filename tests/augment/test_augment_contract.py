@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from epochlab.component import from_plain, load_class, names, options, summary, to_plain
+from epochlab.component import options
+from epochlab.plain import from_plain, to_plain
 from epochlab.randomness import key, keys
+from epochlab.registry import load_class, names, summary
 
 NAMES = names("augment")
 

@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from epochlab.component import from_plain, load_class, names, options, summary, to_plain
+from epochlab.component import options
+from epochlab.plain import from_plain, to_plain
+from epochlab.registry import load_class, names, summary
 
 NAMES = names("datasets")
 REAL_FILES = {"cifar10", "fashion_mnist"}

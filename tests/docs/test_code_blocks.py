@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from epochlab.component import outside_sources
+from epochlab.registry import outside_sources
 
 from .pages import EXECUTED, NOT_RUN_REASONS, PAGES, ROOT, SHOWN, Block, blocks
 

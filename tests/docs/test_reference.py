@@ -8,7 +8,8 @@ import types
 import pytest
 
 from epochlab import cli
-from epochlab.component import FAMILIES, names
+from epochlab.component import FAMILIES
+from epochlab.registry import names
 
 from .pages import ROOT
 

@@ -17,10 +17,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from epochlab.component import field_types, load_class, names, options, summary
+from epochlab.component import field_types, options
 from epochlab.errors import BadShape
 from epochlab.layers.activation import activation
 from epochlab.networks import Network
+from epochlab.registry import load_class, names, summary
 
 NAMES = names("networks")
 SHAPES = ((3, 32, 32), (1, 28, 28), (64,), (3, 224, 224))

@@ -13,12 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epochlab.component import content_hash, from_plain, load_class, names, options, to_plain
-from epochlab.component import summary as first_line
+from epochlab.component import options
 from epochlab.errors import BadOption
 from epochlab.optimizers.adam import Adam
 from epochlab.optimizers.rmsprop import Rmsprop
 from epochlab.optimizers.sgd import Sgd
+from epochlab.plain import content_hash, from_plain, to_plain
+from epochlab.registry import load_class, names
+from epochlab.registry import summary as first_line
 from epochlab.schedules.constant import Constant
 
 NAMES = names("optimizers")

@@ -12,11 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epochlab.component import from_plain, load_class, names, options, summary, to_plain
+from epochlab.component import options
 from epochlab.errors import BadOption
 from epochlab.optimizers.sgd import Sgd
 from epochlab.penalties.l1 import L1
 from epochlab.penalties.l2 import L2
+from epochlab.plain import from_plain, to_plain
+from epochlab.registry import load_class, names, summary
 
 NAMES = names("penalties")
 every_name = pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from epochlab.component import from_plain, load_class, names, options, summary, to_plain
+from epochlab.component import options
+from epochlab.plain import from_plain, to_plain
+from epochlab.registry import load_class, names, summary
 from epochlab.schedules import Progress
 
 NAMES = names("schedules")

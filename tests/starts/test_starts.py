@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from epochlab.component import from_plain, load_class, names, options, summary, to_plain
+from epochlab.component import options
+from epochlab.plain import from_plain, to_plain
+from epochlab.registry import load_class, names, summary
 from epochlab.starts.kaiming import Kaiming
 from epochlab.starts.normal import Normal
 from epochlab.starts.pytorch import Pytorch

@@ -8,17 +8,9 @@ import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from epochlab.component import (
-    Component,
-    Option,
-    family_of,
-    load_class,
-    make,
-    names,
-    options,
-    type_text,
-)
+from epochlab.component import Component, Option, family_of, make, options, type_text
 from epochlab.errors import BadOption, UnknownName
+from epochlab.registry import load_class, names
 from epochlab.table import FORMATS, Table
 
 C = TypeVar("C", bound=Component)

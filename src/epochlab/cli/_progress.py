@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from epochlab.datasets import Data
-from epochlab.train.trial import Trial
+from epochlab.train.trial import Trial, flat_settings
 
 
 @contextlib.contextmanager
@@ -40,65 +41,96 @@ class Display:
     """One bar for everything that was asked for, one for each run under way."""
 
     def __init__(self, title: str, progress: Any, plain: bool) -> None:
-        self.progress, self.plain = progress, plain
-        self.total_samples = 0
-        self.wanted = self.finished_runs = 0
-        self.samples: dict[str, int] = {}
+        self.title, self.progress, self.plain = title, progress, plain
+        self.work: dict[str, _Work] = {}
         self.bars: dict[str, Any] = {}
-        self.shares: dict[str, float] = {}
-        self.title = title
         self.overall: Any = None
 
     def asked(
         self, trials: Sequence[Trial], missing: Sequence[Trial], data: Sequence[Data]
     ) -> None:
-        """Add the missing trials' samples to what is to be done."""
-        for trial, its_data in zip(missing, data, strict=True):
-            self.samples[trial.key] = trial.epochs * len(its_data.train)
-            self.total_samples += self.samples[trial.key]
-        self.wanted += len(missing)
+        """Add the missing trials to what is to be done."""
+        names = _names(missing)
+        for trial, name, its_data in zip(missing, names, data, strict=True):
+            samples = len(its_data.train)
+            steps = sum(trial.steps_per_epoch(samples))
+            self.work[trial.key] = _Work(name, steps, trial.epochs * samples)
         if self.overall is None:
-            self.overall = self.progress.add_task(self.title, note="", total=self.total_samples)
+            self.overall = self.progress.add_task(self.title, note="", total=1)
         self._refresh()
 
     def row(self, trial: Trial, row: dict[str, Any]) -> None:
-        """Move the run's bar."""
-        key = trial.key
+        """Move the run's bar and the one of all."""
+        key, work = trial.key, self.work[trial.key]
         if key not in self.bars:
-            self.bars[key] = self.progress.add_task(_name(trial), total=trial.epochs, note="")
-        if row["row"] == "step":
-            loss = f"loss {row['loss']:.4g}"
-            self.progress.update(self.bars[key], note=loss)
+            self.bars[key] = self.progress.add_task(work.name, total=work.steps, note="")
+        work.done = row["step"]
+        note = {}
+        if row["row"] == "step" and not work.scored:
+            note = {"note": f"loss {row['loss']:.4g}"}
         elif row["row"] == "epoch":
-            self.shares[key] = row["epoch"] / trial.epochs
-            self.progress.update(self.bars[key], completed=row["epoch"], note=_scores(row))
-            self._refresh()
+            work.scored = True
+            note = {"note": _scores(row)}
         elif row["row"] == "diverged":
-            self.progress.update(
-                self.bars[key], note=f"{row['quantity']} is {row['value']} at step {row['step']}"
-            )
+            lost = f"{row['quantity']} is {row['value']} at step {row['step']}"
+            note = {"note": lost}
+        self.progress.update(self.bars[key], completed=work.done, **note)
+        self._refresh()
 
     def finished(self, trial: Trial) -> None:
         """Take the run's bar away."""
-        self.finished_runs += 1
-        self.shares[trial.key] = 1.0
+        work = self.work[trial.key]
+        work.done, work.finished = work.steps, True
         bar = self.bars.pop(trial.key, None)
         if bar is not None:
             self.progress.remove_task(bar)
         self._refresh()
         if self.plain:
-            print(f"{self.title}: {self.finished_runs} of {self.wanted} runs trained "
-                  f"({_name(trial)})", file=sys.stderr)  # fmt: skip
+            print(f"{self.title}: {self._count()} trained ({work.name})", file=sys.stderr)
+
+    def _count(self) -> str:
+        finished = sum(work.finished for work in self.work.values())
+        return f"{finished} of {len(self.work)} runs"
 
     def _refresh(self) -> None:
-        done = sum(self.samples[key] * share for key, share in self.shares.items())
-        note = f"{self.finished_runs} of {self.wanted} runs"
-        self.progress.update(self.overall, completed=done, total=self.total_samples, note=note)
+        total = sum(work.samples for work in self.work.values())
+        done = sum(work.samples * work.done / work.steps for work in self.work.values())
+        self.progress.update(self.overall, completed=done, total=total, note=self._count())
 
 
-def _name(trial: Trial) -> str:
-    parts = [type(trial.network).__name__, type(trial.optimizer).__name__, f"seed {trial.seed}"]
-    return " · ".join(parts)
+@dataclass
+class _Work:
+    """One run that has to be trained."""
+
+    name: str
+    steps: int
+    samples: int
+    "samples that pass through in all epochs; the measure of work across runs"
+    done: int = 0
+    scored: bool = False
+    finished: bool = False
+
+
+def _names(trials: Sequence[Trial]) -> list[str]:
+    """What tells each trial from the others; of a single one, what it is."""
+    flat = [flat_settings(trial) for trial in trials]
+    keys = dict.fromkeys(key for settings in flat for key in settings)
+    variety = {key: len({str(settings.get(key)) for settings in flat}) for key in keys}
+    differing = sorted((k for k in keys if variety[k] > 1), key=lambda k: -variety[k])[:3]
+    if not differing:
+        return [f"{type(t.network).__name__} on {type(t.data).__name__}" for t in trials]
+    return [_shortened(settings, differing) for settings in flat]
+
+
+def _shortened(settings: dict[str, Any], keys: Sequence[str]) -> str:
+    parts = []
+    for key in keys:
+        value = settings.get(key)
+        if value is not None:
+            text = f"{value:.3g}" if isinstance(value, float) else str(value)
+            parts.append(f"{key.rpartition('.')[2]} {text}")
+    text = ", ".join(parts)
+    return text if len(text) <= 44 else text[:43] + "…"
 
 
 def _scores(row: dict[str, Any]) -> str:

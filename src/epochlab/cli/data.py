@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from epochlab.cli._options import Parser, add_format, build, dotted, show
-from epochlab.component import load_class
 from epochlab.datasets import Dataset
+from epochlab.registry import load_class
 
 
 def main(words: list[str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 
 from epochlab.cli._options import Parser, add_format, option_lines, show
-from epochlab.component import FAMILIES, load_class, names, summary
+from epochlab.component import FAMILIES
 from epochlab.errors import UnknownName
+from epochlab.registry import load_class, names, summary
 from epochlab.table import Table
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from epochlab.cli._options import Parser, add_format, add_store, build, dotted, option_lines, show
-from epochlab.component import component_name, content_hash, load_class, make, names
+from epochlab.component import component_name, make
 from epochlab.errors import BadOption, UnknownName
 from epochlab.evidence import Claim, Evidence
+from epochlab.plain import content_hash
+from epochlab.registry import load_class, names
 from epochlab.studies import Study
 from epochlab.table import Column, Table
 from epochlab.train.lab import Lab

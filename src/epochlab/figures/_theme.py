@@ -159,7 +159,8 @@ def config() -> dict[str, Any]:
                  "labelColor": soft, "titleColor": ink, "gridColor": colour("grid"),
                  "domainColor": axis, "tickColor": axis, "titlePadding": 9, "labelPadding": 5,
                  "labelLimit": 220, "labelOverlap": "greedy", "tickSize": 4},
-        "axisX": {"grid": False, "labelFlush": False},
+        "axisX": {"grid": False, "labelFlush": False, "titleLimit": 640},
+        "axisY": {"titleLimit": HEIGHT_PX},
         "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
                    "labelColor": ink, "titleColor": soft, "labelLimit": 260, "symbolSize": 90,
                    "symbolOpacity": 1, "rowPadding": 4, "titleLimit": 260},
@@ -175,6 +176,6 @@ def config() -> dict[str, Any]:
             "value": {"color": ink, "fontSize": 11.5},
             "error": {"color": ink, "strokeWidth": 1.3},
             "front": {"color": ink, "strokeWidth": 1.3, "strokeDash": [5, 3]},
-            "name": {"color": soft, "fontSize": 12},
+            "name": {"color": soft, "fontSize": 12, "limit": 340},
         },
     }  # fmt: skip

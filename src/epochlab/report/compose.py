@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from epochlab.component import to_plain
 from epochlab.evidence import Evidence, Figure
+from epochlab.plain import to_plain
 from epochlab.report.content import Report
 from epochlab.studies import Study
 from epochlab.table import Label, Table

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from epochlab.component import PACKAGE, content_hash
 from epochlab.evidence import Claim, Evidence, plain_claim
+from epochlab.plain import content_hash
+from epochlab.registry import PACKAGE
 from epochlab.studies import Study
 from epochlab.train.lab import Lab
 from epochlab.train.store import Store, storing

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from epochlab import errors
-from epochlab.component import outside_sources
 from epochlab.datasets import Data, Dataset
 from epochlab.errors import EpochlabError, Interrupted, UserError
+from epochlab.registry import outside_sources
 from epochlab.train.run import Run
 from epochlab.train.stopping import StopFlag
 from epochlab.train.store import Store, storing

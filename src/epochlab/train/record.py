@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from epochlab import __version__
-from epochlab.component import PACKAGE
+from epochlab.registry import PACKAGE
 
 # Folders whose source decides what a run computes; a report flags runs made by an older source.
 _DECIDING = ("networks", "layers", "datasets", "optimizers", "schedules", "augment", "penalties",

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from epochlab.augment import Augmentation
-from epochlab.component import Component, Count, CountOrZero, canonical_json, from_plain, make
-from epochlab.component import to_plain as component_to_plain
+from epochlab.component import Component, Count, CountOrZero, make
 from epochlab.datasets import Dataset
 from epochlab.networks import Network
 from epochlab.optimizers import Optimizer
 from epochlab.optimizers.sgd import Sgd
 from epochlab.penalties import Penalty
+from epochlab.plain import canonical_json, from_plain
+from epochlab.plain import to_plain as component_to_plain
 from epochlab.schedules import Progress, Schedule
 from epochlab.starts import Start
 from epochlab.starts.pytorch import Pytorch

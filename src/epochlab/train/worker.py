@@ -18,9 +18,9 @@ from typing import IO, Any
 
 import torch
 
-from epochlab.component import load_source
 from epochlab.datasets import Data, Dataset
 from epochlab.errors import EpochlabError, Interrupted
+from epochlab.registry import load_source
 from epochlab.train.execute import execute
 from epochlab.train.stopping import StopFlag
 from epochlab.train.store import Store
