@@ -29,8 +29,8 @@ def kill_table(kills: Sequence[killing.Kill]) -> Table:
     """How often what was found at work, by when and whom the kill was meant to hit."""
     counts = Counter((kill.moment, kill.whole, kill.found) for kill in kills)
     rows = [{"moment": moment, "killed": "whole group" if whole else "parent only",
-             "found": found, "kills": count} for (moment, whole, found), count
-            in sorted(counts.items(), key=lambda item: (item[0][0], not item[0][1], -item[1]))]  # fmt: skip
+             "found": found, "kills": counts[moment, whole, found]}
+            for moment, whole, found in sorted(counts)]  # fmt: skip
     seconds = quartiles([kill.seconds for kill in kills])
     return Table.of(
         f"{len(kills)} kills, each of a living process", rows,
@@ -76,7 +76,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for kill in killing.kill_often(store, given.kills, given.seed, *options):
             kills.append(kill)
             whom = "group" if kill.whole else "parent"
-            print(f"{len(kills):4}  {kill.moment:16}  {whom:6}  {kill.seconds:5.1f} s  {kill.found}",
+            print(f"{len(kills):4}  {kill.moment:16}  {whom:6} {kill.seconds:5.1f} s  {kill.found}",
                   file=sys.stderr, flush=True)  # fmt: skip
         left = comparison(store, whole, killing.run_to_end(store, *options))
     tables = (kill_table(kills), left)

@@ -36,6 +36,7 @@ def test_one_value_has_no_interval() -> None:
     ([0.9, 0.91, 0.92], [0.8, 0.81, 0.83], "supported"),
     ([0.8, 0.81, 0.83], [0.9, 0.91, 0.92], "not supported"),
     ([0.9, 0.7, 0.95], [0.8, 0.81, 0.83], "inconclusive"),
+    ([0.9, 0.93, 0.91], [0.88, 0.89, 0.905], "indicated"),  # 2.8 standard errors, 4.3 needed
     ([0.9, 0.91], [0.8, 0.81], "indicated"),
     ([0.8, 0.81], [0.9, 0.91], "inconclusive"),
     ([0.9], [0.8], "indicated"),

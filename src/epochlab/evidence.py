@@ -100,9 +100,10 @@ def better(
 ) -> Claim:
     """The claim that `a` is larger than `b`, values paired by seed.
 
-    Supported with at least 3 seeds and a mean difference above twice its standard error; not
-    supported when it is below minus that; 'indicated' at most with fewer seeds; inconclusive
-    otherwise, and always where `decisive` is False (a run too small to judge by). A difference
+    Supported with at least 3 seeds, a mean difference above twice its standard error and a paired
+    95 % interval that excludes 0; not supported when the same holds the other way round.
+    'Indicated' when only the interval fails, which is wide with few seeds, or with fewer than 3.
+    Inconclusive otherwise, and always where `decisive` is False (runs too small). A difference
     that is no larger than `resolution`, what one sample more or less makes, decides nothing: seeds
     that agree by chance would have no standard error.
     """
@@ -114,13 +115,18 @@ def better(
     if n > 1:
         error = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1) / n)
     verdict: Verdict = "inconclusive"
-    if decisive and n >= 3 and abs(mean) > max(2 * error, resolution):
-        verdict = "supported" if mean > 0 else "not supported"
+    clear = abs(mean) > max(2 * error, resolution)
+    if decisive and n >= 3 and clear and interval is not None:
+        if interval[0] > 0 or interval[1] < 0:
+            verdict = "supported" if mean > 0 else "not supported"
+        elif mean > 0:
+            verdict = "indicated"
     elif decisive and n < 3 and mean > resolution:
         verdict = "indicated"
     return Claim(
         statement=statement,
-        rule="at least 3 seeds and a mean difference of more than twice its standard error",
+        rule="at least 3 seeds, a mean difference of more than twice its standard error, and a "
+        "paired 95 % interval without 0; indicated where only the interval fails",
         verdict=verdict,
         numbers={
             f"{quantity}, {names[0]}": math.fsum(a) / n,

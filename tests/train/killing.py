@@ -52,6 +52,7 @@ class Attempt:
     store: Path
     process: subprocess.Popen[bytes]
     rows_before: int
+    writes_before: dict[Path, int]
     began: float
 
     @property
@@ -66,6 +67,12 @@ class Attempt:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    def writes(self) -> list[str]:
+        """Files that this attempt has begun to write and not renamed yet."""
+        return sorted(path.name.removesuffix(".part")
+                      for path, at in unfinished_writes(self.store).items()
+                      if self.writes_before.get(path) != at)  # fmt: skip
 
     def holders(self) -> dict[int, Path]:
         """Living processes of this attempt that train, and the folder of the run they are at."""
@@ -84,7 +91,7 @@ def start(store: Path, *words: str, checkpoint_s: float | None = None) -> Attemp
     environment.pop(CHECKPOINT_VARIABLE, None)
     if checkpoint_s is not None:
         environment[CHECKPOINT_VARIABLE] = str(checkpoint_s)
-    rows = saved_rows(store)
+    rows, writes = saved_rows(store), unfinished_writes(store)
     with store.with_name(store.name + ".log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "epochlab", "study", "run", str(STUDY), "--store", str(store),
@@ -92,7 +99,7 @@ def start(store: Path, *words: str, checkpoint_s: float | None = None) -> Attemp
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env=environment,
         )  # fmt: skip
-    return Attempt(store, process, rows, time.monotonic())
+    return Attempt(store, process, rows, writes, time.monotonic())
 
 
 def run_to_end(store: Path, *words: str) -> str:
@@ -129,15 +136,12 @@ def saved_rows(store: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in store.glob("runs/*/*/rows.jsonl"))
 
 
-def saved_step(folder: Path) -> int:
-    """The step at which a run's checkpoint stands, -1 without one; reads the file's header only."""
+def saved_at(folder: Path) -> int:
+    """When a run's checkpoint was written, in nanoseconds; 0 without one."""
     try:
-        with (folder / "checkpoint.safetensors").open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return (folder / "checkpoint.safetensors").stat().st_mtime_ns
     except FileNotFoundError:
-        return -1
-    step: int = json.loads(header["__metadata__"]["position"])["step"]
-    return step
+        return 0
 
 
 def unfinished_writes(store: Path) -> dict[Path, int]:
@@ -164,7 +168,6 @@ def kill_once(store: Path, moment: str, whole: bool, draw: random.Random, *words
     """Start the study, wait for the moment, kill. Raises AssertionError if nothing was hit."""
     # An orphan's save can only be told from its regular ones where there are none of those.
     attempt = start(store, *words, checkpoint_s=1e6 if moment == "orphaned" else 0.0)
-    old_writes = unfinished_writes(store)
     if moment == "orphaned":
         wait_until(lambda: bool(attempt.holders()), attempt)
         time.sleep(draw.uniform(0.1, 0.4))
@@ -177,25 +180,23 @@ def kill_once(store: Path, moment: str, whole: bool, draw: random.Random, *words
     if moment == "in a write":
         _stop_in_a_write(attempt)
     holders, rows, seconds = attempt.holders(), attempt.rows, time.monotonic() - attempt.began
-    steps = {folder: saved_step(folder) for folder in holders.values()}
+    orphans = {folder: saved_at(folder) for pid, folder in holders.items() if pid != attempt.group}
     assert attempt.alive, f"the study had ended before the kill ({moment}); make it longer"
-    killed_at = time.time_ns()
     (os.killpg if whole else os.kill)(attempt.group, signal.SIGKILL)
     assert attempt.process.wait() == -signal.SIGKILL
-    if moment == "in a write" and not whole:
-        os.killpg(attempt.group, signal.SIGCONT)
     if whole:
         _until_gone(attempt)
-        hit = [path.name.removesuffix(".part") for path, at in unfinished_writes(store).items()
-               if old_writes.get(path) != at]  # fmt: skip
-        found = "writing " + ", ".join(sorted(hit)) if hit else _doing(attempt, holders)
-    else:
-        found = _doing(attempt, holders)
-    if moment == "orphaned" and holders:
+    found = _doing(attempt, holders)
+    if writes := attempt.writes() if whole or moment == "in a write" else []:
+        found = "writing " + ", ".join(writes)
+    if moment == "in a write" and not whole:
+        os.killpg(attempt.group, signal.SIGCONT)
+    if moment == "orphaned" and orphans:
         _until_gone(attempt)
-        for pid, folder in holders.items():
-            if pid != attempt.group:
-                _check_saved(folder, steps[folder], killed_at)
+        lost = [
+            folder for folder, at in orphans.items() if saved_at(folder) == at and not done(folder)
+        ]
+        assert not lost, f"orphaned workers left without saving {lost}"
         found += ", saved by orphans"
     return Kill(moment, whole, seconds, rows, found)
 
@@ -205,12 +206,14 @@ def _stop_in_a_write(attempt: Attempt) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while attempt.alive and time.monotonic() < deadline:
         parts = [folder / "checkpoint.safetensors.part" for folder in attempt.holders().values()]
+        # An earlier kill may have left one behind.
+        parts = [path for path in parts if not path.exists()]
         spin_until = time.monotonic() + 0.2
         while time.monotonic() < spin_until and not any(map(os.path.exists, parts)):
             pass
         os.killpg(attempt.group, signal.SIGSTOP)
         time.sleep(0.005)
-        if any(map(os.path.exists, parts)):
+        if attempt.writes():
             return
         os.killpg(attempt.group, signal.SIGCONT)
 
@@ -227,13 +230,6 @@ def _doing(attempt: Attempt, holders: dict[int, Path]) -> str:
         return "training"
     folders = [path.parent for path in attempt.store.glob("runs/*/*/trial.json")]
     return "reporting" if folders and all(map(done, folders)) else "starting"
-
-
-def _check_saved(folder: Path, step_before: int, killed_at: int) -> None:
-    """The orphan that trained in `folder` has saved its run after its parent's death."""
-    assert saved_step(folder) > step_before or done(folder), f"{folder} was not saved"
-    file = folder / ("DONE" if done(folder) else "checkpoint.safetensors")
-    assert file.stat().st_mtime_ns > killed_at - 1_000_000_000, f"{file} is old"
 
 
 def kill_often(store: Path, kills: int, seed: int, *words: str) -> Iterator[Kill]:

@@ -37,6 +37,19 @@ def progress_display(title: str) -> Iterator[Display]:
         yield Display(title, progress, plain=not console.is_terminal)
 
 
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal that something without steps to count is under way."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 class Display:
     """One bar for everything that was asked for, one for each run under way."""
 

@@ -136,20 +136,23 @@ def _plan(words: list[str]) -> None:
     asked = _asked("plan", words)
     if asked is None:
         return
+    from epochlab.cli._progress import working
     from epochlab.train.plan import Planner, forecast
 
     given, request = asked
     planner = Planner(Store.at(given.store))
     remarks = []
-    try:
-        for _ in request.study.evidence(planner):
-            pass
-    except (ArithmeticError, LookupError, ValueError):
-        # Stand-in numbers need not make sense to a study that computes with them.
-        remarks.append("The rest depends on results that do not exist yet.")
+    with working("counting what is missing, and timing a few steps of each kind"):
+        try:
+            for _ in request.study.evidence(planner):
+                pass
+        except (ArithmeticError, LookupError, ValueError):
+            # Stand-in numbers need not make sense to a study that computes with them.
+            remarks.append("The rest depends on results that do not exist yet.")
+        parts = forecast(planner)
     rows: list[dict[str, Any]] = []
     total = 0.0
-    for number, part in enumerate(forecast(planner), 1):
+    for number, part in enumerate(parts, 1):
         total += part.seconds
         rows.append({"request": str(number), "runs": part.runs, "steps": part.steps,
                      "time": seconds_text(part.seconds)})  # fmt: skip
@@ -204,6 +207,7 @@ def _conduct(given: Any, request: Request, fresh: bool) -> None:
         _say(claims, folder, request, "Nothing had changed: no step was trained.", given.format)
         return
     lab, evidence, seconds = _evidence(given, request, store)
+    from epochlab.cli._progress import working
     from epochlab.report import write_report
     from epochlab.report.compose import compose
     from epochlab.report.mirror import start_mirror
@@ -212,7 +216,8 @@ def _conduct(given: Any, request: Request, fresh: bool) -> None:
         request.study, name=request.name, preset=request.preset, command=request.command,
         lab=lab, evidence=evidence, seconds=seconds,
     )  # fmt: skip
-    write_report(report, folder)
+    with working("drawing the report"):
+        write_report(report, folder)
     manifest.write(folder, request.study, lab, evidence)
     start_mirror(store)
     how = f"{lab.trained} of {len(lab.asked)} runs trained now, in {seconds_text(seconds)}."
