@@ -87,6 +87,12 @@ class Component:
 C = TypeVar("C", bound=Component)
 
 
+def short_name(cls: type) -> str:
+    """What a component is called where its family is known: its file's name, or its own outside."""
+    ours = cls.__module__.startswith("epochlab.")
+    return cls.__module__.rpartition(".")[2] if ours else cls.__name__
+
+
 def field_types(cls: type[Component]) -> dict[str, Any]:
     """Field name -> declared type of a component class, constraints included."""
     hashable: Any = cls  # mypy takes a class whose instances define __hash__ for unhashable

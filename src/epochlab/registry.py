@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -85,6 +86,14 @@ def load_source(path: Path) -> types.ModuleType:
             "Run it with python to see where."
         ) from error
     return module
+
+
+def outside_hashes() -> dict[str, str]:
+    """File name -> SHA-256 of each file loaded from outside the package, as it is now."""
+    return {
+        Path(source).name: hashlib.sha256(Path(source).read_bytes()).hexdigest()
+        for source in outside_sources()
+    }
 
 
 def outside_sources() -> list[str]:

@@ -20,9 +20,10 @@ CHROMIUM = next((p for n in ("chromium", "chromium-browser", "google-chrome")
 PROBE = """<script type="module">
 const refused = [];
 document.addEventListener("securitypolicyviolation", (e) => refused.push(e.violatedDirective));
-const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+// Frames, not seconds: charts come alive when a frame shows that they are near.
+const frame = () => new Promise((done) => requestAnimationFrame(done));
 const alive = () => document.querySelectorAll(".vega-embed svg").length;
-for (let i = 0; i < 60 && alive() < 4; i++) await wait(250);
+for (let i = 0; i < 2000 && alive() < 4; i++) await frame();
 document.querySelectorAll("#table-1 th")[1].click();
 document.getElementById("theme").click();
 const rows = [...document.querySelectorAll("#table-1 tbody tr")];
@@ -46,7 +47,7 @@ def test_charts_come_alive_offline(report: Report, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-         f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=30000",
+         f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=60000", "--run-all-compositor-stages-before-draw",
          "--blink-settings=preferredColorScheme=1", "--window-size=1280,6000", "--dump-dom",
          probe.as_uri()],
         capture_output=True, text=True, timeout=240, check=True,

@@ -15,13 +15,18 @@ from epochlab.errors import EpochlabError, UnknownName
 _FOLDER = Path(__file__).parent
 
 
+def command_names() -> list[str]:
+    """Names of the commands, without reading their files."""
+    stems = sorted(path.stem for path in _FOLDER.glob("*.py") if not path.name.startswith("_"))
+    return [stem.replace("_", "-") for stem in stems]
+
+
 def commands() -> dict[str, str]:
     """Command name -> first docstring line, without importing the commands."""
     found = {}
-    for path in sorted(_FOLDER.glob("*.py")):
-        if not path.name.startswith("_"):
-            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            found[path.stem.replace("_", "-")] = doc.split("\n")[0]
+    for name in command_names():
+        text = (_FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+        found[name] = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
     return found
 
 
@@ -51,8 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         name = words[0].replace("_", "-")
-        if name not in commands():
-            raise UnknownName("command", words[0], commands(), "'epochlab --help' explains each.")
+        known = command_names()
+        if name not in known:
+            raise UnknownName("command", words[0], known, "'epochlab --help' explains each.")
         module = importlib.import_module(f"epochlab.cli.{name.replace('-', '_')}")
         module.main(words[1:])
         sys.stdout.flush()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import types
 import typing
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from epochlab.component import Component, Option, family_of, make, options, type_text
+from epochlab.component import Component, Option, family_of, make, options, short_name, type_text
 from epochlab.errors import BadOption, UnknownName
 from epochlab.registry import load_class, names
 from epochlab.table import FORMATS, Table
@@ -150,7 +151,7 @@ def _component_list(
         chosen = [(load_class(family, t), None) for t in listed]
     made = []
     for cls, default in chosen:
-        stem = cls.__module__.rpartition(".")[2]
+        stem = short_name(cls)
         made.append(_build(cls, given, default, f"{name}.{stem}.", used))
     return tuple(made)
 
@@ -225,12 +226,12 @@ def option_lines(
         value = option.default if made is None else getattr(made, option.name)
         name = prefix + option.name
         if isinstance(value, Component):
-            stem = type(value).__module__.rpartition(".")[2]
+            stem = short_name(type(value))
             lines.append((name, stem, option.help))
             lines += option_lines(type(value), value, name + ".")
             continue
         if isinstance(value, tuple) and any(isinstance(item, Component) for item in value):
-            stems = [type(item).__module__.rpartition(".")[2] for item in value]
+            stems = [short_name(type(item)) for item in value]
             lines.append((name, ",".join(stems), option.help))
             for stem, item in zip(stems, value, strict=True):
                 lines += option_lines(type(item), item, f"{name}.{stem}.")
@@ -238,6 +239,16 @@ def option_lines(
         shown = "needed" if option.required and made is None else _shown(value)
         lines.append((name, shown, option.help))
     return lines
+
+
+def print_options(cls: type[Component], made: Component | None = None) -> None:
+    """A component's docstring and its options with their present values."""
+    print(inspect.getdoc(cls) or "")
+    lines = option_lines(cls, made)
+    width = max(len(name) for name, _, _ in lines)
+    print("\noptions (default or present value in brackets):")
+    for name, value, meaning in lines:
+        print(f"  --{name:<{width}}  {meaning} [{value}]")
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from epochlab.datasets import Data
-from epochlab.train.trial import Trial, flat_settings
+from epochlab.train.trial import Trial, flat_settings, telling_names
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ class Display:
         self, trials: Sequence[Trial], missing: Sequence[Trial], data: Sequence[Data]
     ) -> None:
         """Add the missing trials to what is to be done."""
-        names = _names(missing)
+        names = telling_names([flat_settings(trial) for trial in missing])
         for trial, name, its_data in zip(missing, names, data, strict=True):
             samples = len(its_data.train)
             steps = sum(trial.steps_per_epoch(samples))
@@ -122,28 +122,6 @@ class _Work:
     done: int = 0
     scored: bool = False
     finished: bool = False
-
-
-def _names(trials: Sequence[Trial]) -> list[str]:
-    """What tells each trial from the others; of a single one, what it is."""
-    flat = [flat_settings(trial) for trial in trials]
-    keys = dict.fromkeys(key for settings in flat for key in settings)
-    variety = {key: len({str(settings.get(key)) for settings in flat}) for key in keys}
-    differing = sorted((k for k in keys if variety[k] > 1), key=lambda k: -variety[k])[:3]
-    if not differing:
-        return [f"{type(t.network).__name__} on {type(t.data).__name__}" for t in trials]
-    return [_shortened(settings, differing) for settings in flat]
-
-
-def _shortened(settings: dict[str, Any], keys: Sequence[str]) -> str:
-    parts = []
-    for key in keys:
-        value = settings.get(key)
-        if value is not None:
-            text = f"{value:.3g}" if isinstance(value, float) else str(value)
-            parts.append(f"{key.rpartition('.')[2]} {text}")
-    text = ", ".join(parts)
-    return text if len(text) <= 44 else text[:43] + "…"
 
 
 def _scores(row: dict[str, Any]) -> str:

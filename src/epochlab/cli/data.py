@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from epochlab.cli._options import Parser, add_format, build, dotted, show
+from epochlab.cli._options import Parser, add_format, build, dotted, print_options, show
 from epochlab.datasets import Dataset
 from epochlab.registry import load_class
 
@@ -17,6 +17,9 @@ def main(words: list[str]) -> None:
     parser.add_argument("--png", metavar="FILE", help="also write sample images of each class")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of data sets")
     add_format(parser)
+    if {"-h", "--help"} & set(words) and not words[0].startswith("-"):
+        print_options(load_class("datasets", words[0]))
+        return
     given, rest = parser.parse_known_args(words)
     if given.data_dir:
         os.environ["EPOCHLAB_DATA"] = given.data_dir

@@ -6,8 +6,8 @@ from typing import Any
 
 from epochlab.cli._options import Parser, add_format, add_store, show
 from epochlab.table import Column, Table
-from epochlab.train.run import Run
-from epochlab.train.store import Store
+from epochlab.train.store import RunFolder, Store
+from epochlab.train.trial import flattened, telling_names
 
 
 def main(words: list[str]) -> None:
@@ -17,9 +17,13 @@ def main(words: list[str]) -> None:
     add_format(parser)
     given = parser.parse_strictly(words)
     store = Store.at(given.store)
-    rows = [_row(Run.load(store.run_folder(key))) for key in store.run_keys()]
+    # The plain form says it all: a run whose component file is gone must not hide the others.
+    folders = [store.run_folder(key) for key in store.run_keys()]
+    settings = [flattened(folder.read_json("trial.json")) for folder in folders]
+    names = telling_names(settings)
+    rows = [_row(*facts) for facts in zip(folders, settings, names, strict=True)]
     columns = (
-        "run", "status", "network", "data", "optimizer", "seed", "epochs",
+        "run", "status", "network", "data", "optimizer", "what differs",
         Column(name="validation", format=".4f"), Column(name="test", format=".4f"),
         Column(name="training", unit="s", format=".2f"),
     )  # fmt: skip
@@ -29,19 +33,18 @@ def main(words: list[str]) -> None:
     )), given.format)  # fmt: skip
 
 
-def _row(run: Run) -> dict[str, Any]:
-    last = run.end or (run.epochs[-1] if run.epochs else {})
+def _row(folder: RunFolder, settings: dict[str, Any], name: str) -> dict[str, Any]:
+    rows, clock = folder.read_rows(), folder.read_rows("clock.jsonl")
+    last: dict[str, Any] = next((r for r in reversed(rows) if r["row"] in ("end", "epoch")), {})
 
-    def score(split: str) -> Any:
-        return next((v for k, v in last.items()
-                     if k in (f"{split}_accuracy", f"{split}_rmse")), None)  # fmt: skip
-
-    def stem(part: object) -> str:
-        return type(part).__module__.rpartition(".")[2]
+    def score(split: str) -> float | None:
+        return last.get(f"{split}_accuracy", last.get(f"{split}_rmse"))
 
     return {
-        "run": run.key[:12], "status": run.status, "network": stem(run.trial.network),
-        "data": stem(run.trial.data), "optimizer": stem(run.trial.optimizer),
-        "seed": run.trial.seed, "epochs": run.trial.epochs, "validation": score("validation"),
-        "test": score("test"), "training": run.training_s,
+        "run": folder.key[:12],
+        "status": folder.done()["status"] if folder.is_done else "stopped",
+        "network": settings["network"], "data": settings["data"],
+        "optimizer": settings["optimizer"], "what differs": name,
+        "validation": score("validation"), "test": score("test"),
+        "training": clock[-1]["training_s"] if clock else None,
     }  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
 import re
 import time
 from pathlib import Path
 from typing import Any, TypeVar
 
-from epochlab.cli._options import Parser, add_format, add_store, build, dotted, option_lines, show
+from epochlab.cli._options import Parser, add_format, add_store, build, dotted, print_options, show
 from epochlab.component import component_name, make
 from epochlab.errors import BadOption, UnknownName
 from epochlab.evidence import Claim, Evidence
@@ -117,19 +116,11 @@ def _asked(verb: str, words: list[str]) -> tuple[Any, Request] | None:
         raise UnknownName("preset", preset, cls.presets)
     default = make(cls, cls.presets.get(preset, {}))
     if wants_help:
-        _print_help(default)
+        print_options(cls, default)
         return None
     study = build(cls, dotted(rest), default)
     name = Path(given.name.partition(":")[0]).stem.replace("_", "-")
     return given, Request(study, name, preset or "own", study == default, tuple(words))
-
-
-def _print_help(study: Study) -> None:
-    print(inspect.cleandoc(type(study).__doc__ or "") + "\n\noptions (value under this preset):")
-    lines = option_lines(type(study), study)
-    width = max(len(name) for name, _, _ in lines)
-    for name, value, meaning in lines:
-        print(f"  --{name:<{width}}  {meaning} [{value}]")
 
 
 def _plan(words: list[str]) -> None:

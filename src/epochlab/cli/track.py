@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 from epochlab.cli._options import Parser, add_store
-from epochlab.report.mirror import mirror, tracking_uri
+from epochlab.errors import BadOption
+from epochlab.report.mirror import URI_VARIABLE, mirror, tracking_uri
 from epochlab.train.store import Store
 
 
@@ -20,6 +21,11 @@ def main(words: list[str]) -> None:
     given = parser.parse_strictly(words)
     store = Store.at(given.store)
     uri = tracking_uri(store)
+    if uri == "off":
+        raise BadOption(
+            f"{URI_VARIABLE} is 'off': runs are not mirrored. Unset it, or set it to the address "
+            "of a tracking server, and run the same command again."
+        )
     count = mirror(store) if store.run_keys() else 0
     if count:
         print(f"{count} runs mirrored to {uri}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from epochlab.cli._options import Parser, add_format, add_store, build, dotted, option_lines, show
+from epochlab.cli._options import Parser, add_format, add_store, build, dotted, print_options, show
 from epochlab.errors import BadOption, Diverged
 from epochlab.table import Column, Table
 from epochlab.train.trial import Trial
@@ -47,17 +47,15 @@ def _print_help(parser: Parser, words: Sequence[str]) -> None:
         trial = build(Trial, dotted(rest))
     except BadOption:
         trial = None
-    lines = option_lines(Trial, trial)
-    width = max(len(name) for name, _, _ in lines)
-    print("\noptions of the trial (default or given value in brackets):")
-    for name, value, meaning in lines:
-        print(f"  --{name:<{width}}  {meaning} [{value}]")
+    print()
+    print_options(Trial, trial)
 
 
 def _train(trial: Trial, folder: str | None, max_seconds: float | None, form: str) -> None:
     from epochlab.cli._progress import progress_display
     from epochlab.report.mirror import start_mirror
     from epochlab.train.lab import Lab
+    from epochlab.train.record import is_older
     from epochlab.train.stopping import StopFlag, stop_on_signals
     from epochlab.train.store import Store
 
@@ -82,6 +80,10 @@ def _train(trial: Trial, folder: str | None, max_seconds: float | None, form: st
             rows.append({"split": split, "loss": run.end[f"{split}_loss"],
                          score.removeprefix(split + "_"): run.end[score]})  # fmt: skip
     how = "trained now" if lab.trained else "found in the store, nothing trained"
+    if is_older(run.record):
+        how += f"; made by older source, delete {store.run_folder(run.key).path} to train it anew"
+    if run.spoiled:
+        how += "; other processes spoiled the timing"
     columns = [Column(name=n, format="" if n == "split" else ".4f") for n in rows[0]]
     show(Table.of(f"Run {run.key[:12]}", rows, columns=columns, notes=(
         f"{run.end['step']} steps in {seconds_text(run.training_s)} of training, "

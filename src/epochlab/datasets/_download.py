@@ -55,8 +55,9 @@ def fetch(what: str, downloads: Sequence[Download], folder: Path) -> None:
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise BadData(
-            f"{what} is not in {folder} and could not be downloaded ({reason}). "
-            f"{by_hand(downloads, folder)}"
+            f"{what} is not in {folder} and could not be downloaded ({reason}). If you have it "
+            "elsewhere, name the folder of data sets with --data-dir or EPOCHLAB_DATA; the set "
+            f"'digits' needs no download. {by_hand(downloads, folder)}"
         ) from error
 
 

@@ -103,10 +103,12 @@ def _machine(runs: Sequence[Run]) -> Table:
 def _flags(runs: Sequence[Run]) -> list[str]:
     """What a careful reader must know about the runs."""
     flags = []
-    older = sum(run.record.get("source") not in (None, record.source_hash()) for run in runs)
+    older = sum(record.is_older(run.record) for run in runs)
     if older:
-        flags.append(f"{older} of {len(runs)} runs were made by an older source of epochlab; "
-                     "delete them from the store to train them anew.")  # fmt: skip
+        flags.append(
+            f"{older} of {len(runs)} runs were made by an older source of epochlab or of a "
+            "component's own file; delete them from the store to train them anew."
+        )
     others = sum(run.record.get("versions") not in (None, record.versions()) for run in runs)
     if others:
         flags.append(f"{others} of {len(runs)} runs were made with other package versions.")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from epochlab.component import options
+from epochlab.component import options, short_name
 from epochlab.evidence import Figure, Note
 from epochlab.figures.lines import Lines
 from epochlab.optimizers import Optimizer
@@ -33,7 +33,7 @@ _VANISHING = 1e-30  # an epsilon that takes no part in the first step
 def method_name(optimizer: Optimizer) -> str:
     """The name under which papers know an optimizer, else that of its file."""
     cls = type(optimizer)
-    return NAMES.get(cls, cls.__module__.rpartition(".")[2])
+    return NAMES.get(cls, short_name(cls))
 
 
 # --- what the components say about themselves ----------------------------------------------------

@@ -209,8 +209,8 @@ def _worst_pair(counts: NDArray[np.int64], data: Data) -> str:
     both = np.triu(counts + counts.T, 1)
     i, j = np.unravel_index(int(both.argmax()), both.shape)
     return (
-        f"Test images by true and predicted class; off the diagonal are the mistakes. The pair most "
-        f"often confused is {data.classes[i]} and {data.classes[j]}, in {both[i, j]} of "
+        "Test images by true and predicted class; off the diagonal are the mistakes. The pair "
+        f"most often confused is {data.classes[i]} and {data.classes[j]}, in {both[i, j]} of "
         f"{both.sum()} mistakes."
     )
 

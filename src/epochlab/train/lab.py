@@ -58,6 +58,12 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def default_threads() -> int:
+    """Threads of a run that has the machine to itself: OMP_NUM_THREADS, else all cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else available_cores()
+
+
 @dataclass
 class Lab:
     """Runs by trial, memoised in a store."""
@@ -84,8 +90,8 @@ class Lab:
         return self._loaded[dataset]
 
     def run(self, trial: Trial) -> Run:
-        """One run, trained with all cores if it is not in the store."""
-        return self._here([trial], threads=available_cores())[0]
+        """One run, trained with all cores (or OMP_NUM_THREADS) if it is not in the store."""
+        return self._here([trial], threads=default_threads())[0]
 
     def run_all(self, trials: Iterable[Trial]) -> list[Run]:
         """Runs in the order of the trials; missing ones train with one thread, one per core.

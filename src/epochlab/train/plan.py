@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from epochlab.datasets import Data
-from epochlab.train.lab import Lab, available_cores
+from epochlab.train.lab import Lab, available_cores, default_threads
 from epochlab.train.run import Run
 from epochlab.train.trial import Trial
 
@@ -39,7 +40,7 @@ class Planner(Lab):
     "runs that the store holds"
 
     def run(self, trial: Trial) -> Run:
-        return self._plan([trial], available_cores())[0]
+        return self._plan([trial], default_threads())[0]
 
     def run_all(self, trials: Iterable[Trial]) -> list[Run]:
         return self._plan(list(trials), 1)
@@ -106,13 +107,20 @@ def forecast(planner: Planner) -> list[Forecast]:
     the request's seconds are steps times the median step, plus evaluation, over the cores used.
     """
     timed: dict[Any, float] = {}
+    began = time.perf_counter()
+    importlib.import_module("torch")  # only the first import takes time
+    start_s = time.perf_counter() - began
     result = []
     for request in planner.planned:
         seconds = [_trial_seconds(planner, t, request.threads, timed) for t in request.trials]
+        # Workers for a list of trials must each load torch first.
+        started = start_s if request.threads == 1 and len(seconds) > 1 else 0.0
         steps = sum(sum(t.steps_per_epoch(len(planner.data(t.data).train)))
                     for t in request.trials)  # fmt: skip
         lanes = min(available_cores(), len(seconds)) if request.threads == 1 else 1
-        result.append(Forecast(len(seconds), steps, max(sum(seconds) / lanes, max(seconds))))
+        result.append(
+            Forecast(len(seconds), steps, started + max(sum(seconds) / lanes, max(seconds)))
+        )
     return result
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from epochlab import __version__
-from epochlab.registry import PACKAGE
+from epochlab.registry import PACKAGE, outside_hashes
 
 # Folders whose source decides what a run computes; a report flags runs made by an older source.
 _DECIDING = ("networks", "layers", "datasets", "optimizers", "schedules", "augment", "penalties",
@@ -83,10 +83,19 @@ def git_state() -> dict[str, Any]:
         return {}
 
 
+def is_older(recorded: dict[str, Any]) -> bool:
+    """Whether a run was made by other source than there is now, ours or an outside file's."""
+    ours = recorded.get("source") not in (None, source_hash())
+    now = outside_hashes()
+    return ours or any(
+        now.get(name, made) != made for name, made in recorded.get("outside", {}).items()
+    )
+
+
 def facts(threads: int, asked_by: str) -> dict[str, Any]:
     """Everything recorded at the start of a run; `asked_by` is the study that wanted it first."""
     return {
         "asked_by": asked_by,
         "machine": machine(), "versions": versions(), "source": source_hash(),
-        "git": git_state(), "threads": threads, "command": sys.argv,
+        "outside": outside_hashes(), "git": git_state(), "threads": threads, "command": sys.argv,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -87,7 +88,37 @@ def trial_from_plain(plain: dict[str, Any]) -> Trial:
 
 def flat_settings(trial: Trial) -> dict[str, Any]:
     """Dotted option name -> value: 'optimizer' -> 'adam', 'optimizer.lr' -> 0.001, ..."""
-    return dict(_flat(to_plain(trial), ""))
+    return flattened(to_plain(trial))
+
+
+def flattened(plain: dict[str, Any]) -> dict[str, Any]:
+    """`flat_settings` of a trial's plain form, which needs none of the trial's components."""
+    return dict(_flat(plain, ""))
+
+
+def telling_names(settings: Sequence[Mapping[str, Any]], parts: int = 3) -> list[str]:
+    """What tells each of several trials from the others, from their flat settings.
+
+    The settings with most variety come first, at most `parts` of them; trials that do not differ
+    are named by network and data.
+    """
+    keys = dict.fromkeys(key for flat in settings for key in flat)
+    variety = {key: len({str(flat.get(key)) for flat in settings}) for key in keys}
+    differing = sorted((k for k in keys if variety[k] > 1), key=lambda k: -variety[k])[:parts]
+    if not differing:
+        return [f"{flat.get('network')} on {flat.get('data')}" for flat in settings]
+    return [_shortened(flat, differing) for flat in settings]
+
+
+def _shortened(flat: Mapping[str, Any], keys: Sequence[str]) -> str:
+    shown = []
+    for key in keys:
+        value = flat.get(key)
+        if value is not None:
+            text = f"{value:.3g}" if isinstance(value, float) else str(value)
+            shown.append(f"{key.rpartition('.')[2]} {text}")
+    text = ", ".join(shown)
+    return text if len(text) <= 44 else text[:43] + "…"
 
 
 def _flat(plain: Any, prefix: str) -> list[tuple[str, Any]]:
