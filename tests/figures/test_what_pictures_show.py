@@ -156,3 +156,11 @@ def test_a_picture_needs_pixels_of_one_or_three_channels() -> None:
     for wrong in (np.zeros((2, 4, 4), np.uint8), np.zeros((4, 4)), np.zeros(4, np.uint8)):
         with pytest.raises(BadShape, match="must be uint8"):
             picture(wrong)
+
+
+def test_a_panel_shows_its_own_rows_only() -> None:
+    """A layer that named the data itself would draw every panel's rows in each."""
+    rows = [{"x": x, "y": float(x * k), "arm": f"arm {k}"} for k in (1, 100) for x in range(3)]
+    spec = Lines(x="x", y="y", panel="arm").draw(Table.of("Panels", rows)).to_dict()
+    assert spec["data"] == {"name": "points"}
+    assert all(layer.get("data", {}).get("name") != "points" for layer in spec["spec"]["layer"])

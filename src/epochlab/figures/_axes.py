@@ -208,6 +208,12 @@ def assembled(
     """The layers over one named data set, split into panels by the field 'p' where asked for."""
     import altair as alt
 
+    if panels:
+        # A layer with data of its own would show all rows in every panel.
+        layers = [layer.copy() for layer in layers]
+        for layer in layers:
+            if isinstance(layer.data, alt.NamedData):
+                layer.data = alt.Undefined
     chart: Any = alt.layer(*layers).properties(width=width_px, height=height_px)
     if panels:
         facet = alt.Facet("p:N", sort=list(panels), title=None, header=alt.Header(orient="top"))

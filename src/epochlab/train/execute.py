@@ -195,7 +195,9 @@ class _Writer:
             "rows_sha256": file_sha256(self.folder.file("rows.jsonl")),
             "model_sha256": file_sha256(model),
         })  # fmt: skip
-        self.folder.file("checkpoint.safetensors").unlink(missing_ok=True)
+        # The second is what a kill in the middle of a checkpoint left.
+        for name in ("checkpoint.safetensors", "checkpoint.safetensors.part"):
+            self.folder.file(name).unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:
