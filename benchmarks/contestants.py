@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import logging
 import os
 import tempfile
 import warnings
@@ -178,6 +179,7 @@ def lightning(work: Work) -> Contestant:
     """Lightning with its defaults: progress bar, CSV log, checkpoint per epoch; loss logged."""
     import lightning as framework
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     dataset = TensorDataset(*work.tensors())
 
     class Module(framework.LightningModule):

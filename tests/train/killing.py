@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -17,7 +18,7 @@ from typing import Any
 from epochlab.train.execute import CHECKPOINT_VARIABLE
 
 STUDY = Path(__file__).with_name("killed_study.py")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 "a moment that has not come after so long never comes"
 KEPT = ("trial.json", "rows.jsonl", "model.safetensors", "best.safetensors", "DONE")
 "files of a run that must be the same, byte for byte, however often it was killed"
@@ -168,17 +169,33 @@ def kill_once(store: Path, moment: str, whole: bool, draw: random.Random, *words
     """Start the study, wait for the moment, kill. Raises AssertionError if nothing was hit."""
     # An orphan's save can only be told from its regular ones where there are none of those.
     attempt = start(store, *words, checkpoint_s=1e6 if moment == "orphaned" else 0.0)
+    try:
+        _wait_for(moment, attempt, draw)
+        return _kill(attempt, moment, whole)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(attempt.group, signal.SIGKILL)
+        attempt.process.wait()
+        raise
+
+
+def _wait_for(moment: str, attempt: Attempt, draw: random.Random) -> None:
+    if moment == "at any time":
+        time.sleep(draw.uniform(0.0, 3.0))
+        return
     if moment == "orphaned":
         wait_until(lambda: bool(attempt.holders()), attempt)
         time.sleep(draw.uniform(0.1, 0.4))
-    elif moment == "at any time":
-        time.sleep(draw.uniform(0.0, 3.0))
-    else:
-        wanted = draw.randint(1, 20)
-        wait_until(lambda: attempt.rows >= wanted, attempt)
-        time.sleep(draw.uniform(0.0, 0.03))
+        return
+    wanted = draw.randint(1, 20)
+    wait_until(lambda: attempt.rows >= wanted, attempt)
+    time.sleep(draw.uniform(0.0, 0.03))
     if moment == "in a write":
         _stop_in_a_write(attempt)
+
+
+def _kill(attempt: Attempt, moment: str, whole: bool) -> Kill:
+    """Kill the group, or only the parent and see what becomes of its workers."""
     holders, rows, seconds = attempt.holders(), attempt.rows, time.monotonic() - attempt.began
     orphans = {folder: saved_at(folder) for pid, folder in holders.items() if pid != attempt.group}
     assert attempt.alive, f"the study had ended before the kill ({moment}); make it longer"
@@ -193,9 +210,7 @@ def kill_once(store: Path, moment: str, whole: bool, draw: random.Random, *words
         os.killpg(attempt.group, signal.SIGCONT)
     if moment == "orphaned" and orphans:
         _until_gone(attempt)
-        lost = [
-            folder for folder, at in orphans.items() if saved_at(folder) == at and not done(folder)
-        ]
+        lost = [f for f, at in orphans.items() if saved_at(f) == at and not done(f)]
         assert not lost, f"orphaned workers left without saving {lost}"
         found += ", saved by orphans"
     return Kill(moment, whole, seconds, rows, found)

@@ -12,7 +12,7 @@ from epochlab.evidence import Evidence, Figure
 from epochlab.plain import to_plain
 from epochlab.report.content import Report
 from epochlab.studies import Study
-from epochlab.table import Label, Table
+from epochlab.table import Label, Table, Tier
 from epochlab.train import record
 from epochlab.train.lab import Lab
 from epochlab.train.run import Run
@@ -51,11 +51,12 @@ def compose(
 def _with_tier(piece: Evidence, lab: Lab) -> Evidence:
     """Evidence from generated look-alike data says so on every figure and table."""
     tiers = {lab.data(run.trial.data).tier for run in lab.asked.values()}
-    if tiers != {"look-alike"}:
+    if "look-alike" not in tiers:
         return piece
+    tier: Tier = "mixed" if "real" in tiers else "look-alike"
     if isinstance(piece, Figure):
-        return dataclasses.replace(piece, table=dataclasses.replace(piece.table, tier="look-alike"))
-    return dataclasses.replace(piece, tier="look-alike") if isinstance(piece, Table) else piece
+        return dataclasses.replace(piece, table=dataclasses.replace(piece.table, tier=tier))
+    return dataclasses.replace(piece, tier=tier) if isinstance(piece, Table) else piece
 
 
 def _settings(study: Study) -> Table:

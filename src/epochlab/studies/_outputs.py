@@ -63,7 +63,7 @@ def mistakes_figure(judged: Judged, data: Data, count: int = 24) -> Figure:
         table=Table.of("Most confident mistakes", rows, name="mistakes", columns=(
             "image", "caption", "test image", Column(name="confidence", format=".1%"),
         )),
-        drawing=Images(image="image", caption="caption"),
+        drawing=Images(image="image", caption="caption", size_px=116, per_row=6),
         caption=f"Of {len(wrong)} wrong answers those given with the highest probability. Look for "
                 "labels that a person would dispute, too.",
     )  # fmt: skip

@@ -67,7 +67,10 @@ def _serve(
         now = time.monotonic()
         if row["row"] != "step" or now - told > TELL_EVERY_S:
             told = now
-            out.write(json.dumps({"tell": row}) + "\n")
+            try:
+                out.write(json.dumps({"tell": row}) + "\n")
+            except BrokenPipeError:
+                stop.ask()  # the parent is gone: save and leave
 
     try:
         for source in job["sources"]:
