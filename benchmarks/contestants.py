@@ -28,9 +28,7 @@ from epochlab.train.state import build_network, fresh_state
 from epochlab.train.store import Store
 from epochlab.train.trial import Trial
 from measuring import Contestant, Stopwatch, Timed
-
-# Ten times as often as by default, so that a short round holds its share of checkpoints and more.
-CHECKPOINT_S = "1"
+from turns import Tick
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ class Work:
     name: str
     trial: Trial
     data: Data
+    tick: Tick = lambda: None
+    "called after each step by our loop and by the plain one"
 
     @property
     def steps(self) -> int:
@@ -96,12 +96,13 @@ def ours(work: Work) -> Contestant:
 
             def row(self, trial: Trial, row: dict[str, Any]) -> None:
                 self.display.row(trial, row)
-                if row["row"] == "start":
+                if row["row"] == "step":
+                    work.tick()
+                elif row["row"] == "start":
                     watch.start()
                 elif row["row"] == "epoch" and row["epoch"] == trial.epochs:
                     watch.stop()
 
-        os.environ["EPOCHLAB_CHECKPOINT_S"] = CHECKPOINT_S
         with (
             tempfile.TemporaryDirectory() as folder,
             terminal_in_a_file(),
@@ -141,6 +142,7 @@ def plain(work: Work) -> Contestant:
                     weights.add_(buffer, alpha=-rate)
                 for p in parameters:
                     p.grad = None
+                work.tick()
         watch.stop()
         assert watch.timed is not None
         return watch.timed

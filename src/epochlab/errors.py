@@ -6,6 +6,7 @@
     |   |-- BadOption             an option has a value that is not allowed
     |   |-- BadData               a data file is missing, truncated, corrupt or of the wrong form
     |   |-- BadShape              a network does not fit the data
+    |   |-- CannotTrace           a module cannot be analysed on the inputs it was given
     |   |-- BadCheckpoint         a weight file cannot be loaded safely
     |   |-- StoreError            the store cannot be read or written
     |   |   '-- RunLocked         another process is training the same trial
@@ -65,6 +66,10 @@ class BadData(UserError):
 
 class BadShape(UserError):
     """A network does not fit the data that it is given."""
+
+
+class CannotTrace(UserError):
+    """A module cannot be analysed on the inputs that it was given."""
 
 
 class BadCheckpoint(UserError):

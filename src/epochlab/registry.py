@@ -98,11 +98,8 @@ def outside_hashes() -> dict[str, str]:
 
 def outside_sources() -> list[str]:
     """Paths of the files loaded from outside the package, for processes that need them too."""
-    return sorted(
-        str(module.__file__)
-        for name, module in sys.modules.items()
-        if name.startswith(_OUTSIDE_PREFIX) and module.__file__
-    )
+    ours = [name for name in sys.modules if name.startswith(_OUTSIDE_PREFIX)]
+    return sorted(str(sys.modules[name].__file__) for name in ours if sys.modules[name].__file__)
 
 
 def _load_outside(family: str, name: str) -> type[Component]:

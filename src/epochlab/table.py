@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from epochlab.units import rounded_text
+
 Label = Literal["measured", "emulated", "simulated", "predicted", "quoted", "exact"]
 LABELS: tuple[str, ...] = get_args(Label)
 Tier = Literal["real", "look-alike", "mixed"]
@@ -25,7 +27,7 @@ class Column:
     name: str
     unit: str = ""
     format: str = ""
-    "a format specification such as '.4f' or ','; numbers only"
+    "a format specification such as '.4f' or ','; 'rounded' writes 3211264 as 3.2M; numbers only"
     label: Label | None = None
     "where the numbers come from, if not from where the table's do"
 
@@ -39,6 +41,8 @@ class Column:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, (int, float)):
+            if self.format == "rounded":
+                return rounded_text(value)
             return format(value, self.format or ("" if isinstance(value, int) else ".4g"))
         return "(picture)" if is_picture(value) else str(value)
 

@@ -41,3 +41,13 @@ def bytes_text(size_bytes: float) -> str:
 def percent_text(fraction: float, digits: int = 2) -> str:
     """`0.9033` -> '90.33 %'."""
     return f"{100 * fraction:.{digits}f} %"
+
+
+def rounded_text(number: float) -> str:
+    """150528 -> '150K', 3211264 -> '3.2M', 1728 -> '1728': two digits, as on a blackboard."""
+    if abs(number) < 10_000:
+        return f"{number:g}"
+    for scale, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if abs(number) >= scale:
+            break
+    return f"{float(f'{number / scale:.2g}'):g}{letter}"

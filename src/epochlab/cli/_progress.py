@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from epochlab.datasets import Data
 from epochlab.train.trial import Trial, flat_settings, telling_names
+
+# Drawing takes a core's time from training; a picture a second is enough to see it move.
+STEP_EVERY_S = 0.5
 
 
 @contextlib.contextmanager
@@ -30,7 +34,7 @@ def progress_display(title: str) -> Iterator[Display]:
         TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False),
         TextColumn("{task.fields[note]}"),
-        console=console, refresh_per_second=5, disable=not console.is_terminal,
+        console=console, refresh_per_second=1, disable=not console.is_terminal,
         transient=True, speed_estimate_period=120,
     )  # fmt: skip
     with progress:
@@ -58,6 +62,7 @@ class Display:
         self.work: dict[str, _Work] = {}
         self.bars: dict[str, Any] = {}
         self.overall: Any = None
+        self.moved_at = 0.0
 
     def asked(
         self, trials: Sequence[Trial], missing: Sequence[Trial], data: Sequence[Data]
@@ -73,7 +78,12 @@ class Display:
         self._refresh()
 
     def row(self, trial: Trial, row: dict[str, Any]) -> None:
-        """Move the run's bar and the one of all."""
+        """Move the run's bar and the one of all; steps only as often as an eye can follow."""
+        if row["row"] == "step":
+            now = time.monotonic()
+            if now - self.moved_at < STEP_EVERY_S:
+                return
+            self.moved_at = now
         key, work = trial.key, self.work[trial.key]
         if key not in self.bars:
             self.bars[key] = self.progress.add_task(work.name, total=work.steps, note="")

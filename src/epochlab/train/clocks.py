@@ -64,13 +64,21 @@ class Contention:
         Where the kernel does not say how long threads waited, wall minus CPU time stands for it:
         a training loop never sleeps.
         """
-        wall = time.perf_counter() - self.wall_s
-        cpu = time.process_time() - self.cpu_s
-        queue = run_queue_wait_s()
-        if queue is None or self.queue_s is None:
+        return self._until(Contention())
+
+    def lap(self) -> dict[str, float | bool]:
+        """`since`, and the watch starts again."""
+        now = Contention()
+        facts = self._until(now)
+        self.wall_s, self.cpu_s, self.queue_s = now.wall_s, now.cpu_s, now.queue_s
+        return facts
+
+    def _until(self, now: Contention) -> dict[str, float | bool]:
+        wall, cpu = now.wall_s - self.wall_s, now.cpu_s - self.cpu_s
+        if now.queue_s is None or self.queue_s is None:
             wait = max(0.0, wall - cpu)
         else:
-            wait = max(0.0, queue - self.queue_s)
+            wait = max(0.0, now.queue_s - self.queue_s)
         return {
             "wall_s": wall,
             "cpu_s": cpu,

@@ -154,9 +154,8 @@ class _Writer:
         seconds = self.state.seconds
         self.clock.add({
             "epoch": self.state.position.epoch, "step": self.state.position.step,
-            "training_s": seconds.training_s, **asdict(seconds), **self.contention.since(),
+            "training_s": seconds.training_s, **asdict(seconds), **self.contention.lap(),
         })  # fmt: skip
-        self.contention = Contention()
 
     def epoch(self, row: dict[str, Any]) -> None:
         self.segment()

@@ -23,6 +23,10 @@ from epochlab.train.trial import Trial
 ONE_PIECE_WEIGHTS = 1 << 20
 _ALIGN = 16  # floats: every parameter starts on a cache line
 
+# The hits of so many steps are counted together: one at a time takes most of what our loop adds to
+# a step, because the processor has to fetch the code for it anew each time.
+COUNTED_TOGETHER = 16
+
 
 @dataclass
 class Position:
@@ -67,6 +71,22 @@ class State:
     flat_gradient: Tensor | None
     position: Position = field(default_factory=Position)
     seconds: Seconds = field(default_factory=Seconds)
+    uncounted: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    "outputs and targets of the latest steps, whose hits `position` does not hold yet"
+
+    def count_hits(self) -> None:
+        """Bring the hits in `position` up to the latest step."""
+        if self.uncounted:
+            outputs, targets = zip(*self.uncounted, strict=True)
+            self.position.hits += hits(torch.cat(outputs), torch.cat(targets))
+            self.uncounted.clear()
+
+
+def hits(outputs: Tensor, targets: Tensor) -> float:
+    """Correct predictions, or summed squared error for regression."""
+    if targets.dtype == torch.int64:
+        return float((outputs.argmax(1) == targets).count_nonzero().item())
+    return float((outputs - targets).square().sum().item())
 
 
 def build_network(trial: Trial, data: Data) -> nn.Module:
@@ -141,6 +161,7 @@ def save_checkpoint(state: State, path: Path, extra: dict[str, Any]) -> None:
 
     The file appears under its name complete or not at all.
     """
+    state.count_hits()
     tensors = {f"network/{n}": t for n, t in weights(state).items()}
     for number, piece in enumerate(state.pieces):
         for slot, values in piece.slots.items():

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import functools
 import json
 import os
 import time
@@ -194,30 +193,33 @@ def _try_lock(handle: IO[str]) -> bool:
 
 
 class Journal:
-    """Appends rows to a file, in large pieces; `flush` makes them the file's own."""
+    """Appends rows to a file, in large pieces; `flush` makes them the file's own.
+
+    Rows are encoded when they are written: the code for it would be cold after every step.
+    """
 
     def __init__(self, path: Path, offset: int) -> None:
         """Open at `offset`: what was written past the last checkpoint is dropped and redone."""
         self.path = path
-        self.lines: list[str] = []
+        self.pending: list[dict[str, Any]] = []
         with storing(path):
             self.file: IO[bytes] = path.open("ab")
             self.file.truncate(offset)
             self.file.seek(0, os.SEEK_END)
 
     def add(self, row: dict[str, Any]) -> None:
-        self.lines.append(_encode(row))
-        if len(self.lines) >= 256:
+        self.pending.append(row)
+        if len(self.pending) >= 256:
             self.flush()
 
     def flush(self) -> int:
         """Write what is pending; returns the file's length."""
-        if self.lines:
-            text = "\n".join(self.lines) + "\n"
+        if self.pending:
+            text = "".join(f"{_encode(row)}\n" for row in self.pending)
             with storing(self.path):
                 self.file.write(text.encode())
                 self.file.flush()
-            self.lines.clear()
+            self.pending.clear()
         return self.file.tell()
 
     def close(self) -> None:
@@ -225,7 +227,7 @@ class Journal:
             self.file.close()
 
 
-_encode = functools.partial(json.dumps, separators=(",", ":"), allow_nan=False)
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def begin(store: Store, trial: Trial) -> RunFolder:

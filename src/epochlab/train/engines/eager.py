@@ -21,7 +21,7 @@ from epochlab.randomness import key
 from epochlab.schedules import Progress, Schedule
 from epochlab.train.batches import Scaling, TrainingBatches, evaluation_batches
 from epochlab.train.clocks import WARMUP_STEPS
-from epochlab.train.state import State
+from epochlab.train.state import COUNTED_TOGETHER, State, hits
 from epochlab.train.trial import Trial
 
 Row = dict[str, Any]
@@ -49,6 +49,9 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
     for epoch in range(at.epoch, trial.epochs):
         batches = TrainingBatches(trial, data.train, scaling, epoch)
         network.train()
+        # Everything random inside the network (dropout) belongs to one step alone.
+        step_keys = [key(trial.seed, "step", at.step + number - at.batch) >> 1
+                     for number in range(len(batches))]  # fmt: skip
         for number in range(at.batch, len(batches)):
             began = time.perf_counter()
             rate = constant_rate or trial.learning_rate(
@@ -56,8 +59,7 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
             )
             inputs, targets = batches[number]
             ready = time.perf_counter()
-            # Everything random inside the network (dropout) belongs to this step alone.
-            torch.default_generator.manual_seed(key(trial.seed, "step", at.step) >> 1)
+            torch.default_generator.manual_seed(step_keys[number])
             if looks_ahead:
                 for piece in state.pieces:
                     trial.optimizer.look_ahead(piece.w, piece.slots)
@@ -74,8 +76,11 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
             at.batch = number + 1
             count = len(targets)
             at.loss_sum += value * count
-            at.hits += _hits(outputs, targets)
             at.samples += count
+            state.uncounted.append((outputs.detach(), targets))
+            # Squared errors are summed step by step: their sum depends on the order.
+            if len(state.uncounted) == COUNTED_TOGETHER or not data.classes:
+                state.count_hits()
             done = time.perf_counter()
             if warmup_left:
                 warmup_left -= 1
@@ -120,40 +125,32 @@ def _update(trial: Trial, state: State, rate: float) -> None:
             p.grad = None
 
 
-def _hits(outputs: Tensor, targets: Tensor) -> float:
-    """Correct predictions, or summed squared error for regression."""
-    if targets.dtype == torch.int64:
-        return float((outputs.argmax(1) == targets).count_nonzero().item())
-    with torch.no_grad():
-        return float((outputs - targets).square().sum().item())
-
-
 def score_name(data: Data) -> str:
     """'accuracy' (share of correct predictions) or 'rmse' (in the targets' own unit)."""
     return "accuracy" if data.classes else "rmse"
 
 
-def _score(data: Data, hits: float, samples: int) -> float:
+def _score(data: Data, hit_sum: float, samples: int) -> float:
     if data.classes:
-        return hits / samples
-    return math.sqrt(hits / (samples * data.outputs)) * data.target_std
+        return hit_sum / samples
+    return math.sqrt(hit_sum / (samples * data.outputs)) * data.target_std
 
 
 def evaluate(state: State, data: Data, split: Split, scaling: Scaling, name: str) -> Row:
     """Mean loss and score of a split in evaluation mode: {name}_loss, {name}_accuracy."""
     began = time.perf_counter()
-    loss_sum, hits, samples = 0.0, 0.0, 0
+    loss_sum, hit_sum, samples = 0.0, 0.0, 0
     for outputs, targets in predictions(state.network, split, scaling):
         if data.classes:
             loss_sum += functional.cross_entropy(outputs, targets, reduction="sum").item()
         else:
             loss_sum += functional.mse_loss(outputs, targets).item() * len(targets)
-        hits += _hits(outputs, targets)
+        hit_sum += hits(outputs, targets)
         samples += len(targets)
     state.seconds.evaluate_s += time.perf_counter() - began
     return {
         f"{name}_loss": loss_sum / samples,
-        f"{name}_{score_name(data)}": _score(data, hits, samples),
+        f"{name}_{score_name(data)}": _score(data, hit_sum, samples),
     }
 
 
@@ -181,6 +178,7 @@ def _scores(state: State, data: Data, scaling: Scaling, trial: Trial) -> Row:
 
 def _epoch_row(trial: Trial, data: Data, state: State, scaling: Scaling, epoch: int) -> Row:
     """What an epoch came to: running training loss and score, watched splits, penalties, best."""
+    state.count_hits()
     at = state.position
     row: Row = {
         "row": "epoch", "epoch": epoch + 1, "step": at.step,
