@@ -10,6 +10,7 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,19 +25,29 @@ from epochlab.networks import Network
 from epochlab.registry import load_class, names, summary
 
 NAMES = names("networks")
-SHAPES = ((3, 32, 32), (1, 28, 28), (64,), (3, 224, 224))
+SHAPES = ((3, 32, 32), (1, 28, 28), (64,), (3, 96, 96), (3, 224, 224), (512, 6, 5))
 OUTPUTS = 7
+# What makes a network of 100 million weights small enough to be trained here.
+SMALLER: dict[str, dict[str, Any]] = {"alexnet": {"hidden": 32}, "vgg": {"hidden": 32}}
+# Parts of a detector: they return maps in place of one row of outputs per sample.
+HEADS = {"rpn_head"}
 
 
-def made(name: str) -> Network:
-    network = load_class("networks", name)()
+def made(name: str, **options: Any) -> Network:
+    network = load_class("networks", name)(**options)
     assert isinstance(network, Network)
     return network
 
 
+def rows(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """All outputs of a sample as one row, whatever maps they come in."""
+    maps = outputs if isinstance(outputs, tuple) else (outputs,)
+    return torch.cat([one.flatten(1) for one in maps], 1)
+
+
 def built(name: str) -> tuple[nn.Module, Tensor]:
-    """The network with its default options, and four random samples of the first fitting shape."""
-    network = made(name)
+    """The network, smaller where needed, and four random samples of the first fitting shape."""
+    network = made(name, **SMALLER.get(name, {}))
     for shape in SHAPES:
         try:
             torch.manual_seed(1)
@@ -47,7 +58,11 @@ def built(name: str) -> tuple[nn.Module, Tensor]:
 
 
 def test_the_folder_holds_networks() -> None:
-    assert {"fashion_cnn", "lenet5", "linear", "mlp", "resnet_cifar", "simple_nn"} <= set(NAMES)
+    assert {
+        "alexnet", "fashion_cnn", "googlenet", "lenet5", "lenet5_classic", "linear", "mlp",
+        "mobilenet_v1", "mobilenet_v2", "resnet", "resnet_cifar", "rpn_head", "simple_nn",
+        "squeezenet", "vgg",
+    } <= set(NAMES)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,14 +70,36 @@ def test_output_has_one_row_per_sample(name: str) -> None:
     module, inputs = built(name)
     for training in (True, False):
         outputs = module.train(training)(inputs)
-        assert outputs.shape == (4, OUTPUTS)
-        assert torch.isfinite(outputs).all()
+        assert isinstance(outputs, Tensor) is (name not in HEADS)
+        assert len(rows(outputs)) == 4
+        assert isinstance(outputs, tuple) or outputs.shape == (4, OUTPUTS)
+        assert torch.isfinite(rows(outputs)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_default_form_can_be_built_without_memory(name: str) -> None:
+    """On the meta device, for the largest shape: what an analysis of its cost does."""
+    for shape in ((3, 227, 227), (64,), (512, 6, 5)):
+        try:
+            with torch.device("meta"):
+                module = made(name).build(shape, 1000)
+        except BadShape:
+            continue
+        for tensor in (*module.parameters(), *module.buffers()):
+            assert tensor.is_meta
+        outputs = rows(module.train()(torch.zeros(2, *shape, device="meta")))
+        assert outputs.is_meta
+        assert outputs.shape[0] == 2
+        assert name in HEADS or outputs.shape[1] == 1000
+        outputs.sum().backward()
+        return
+    raise AssertionError(f"{name} takes no shape")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_reaches_every_parameter(name: str) -> None:
     module, inputs = built(name)
-    functional.cross_entropy(module.train()(inputs), torch.arange(4)).backward()
+    functional.cross_entropy(rows(module.train()(inputs)), torch.arange(4)).backward()
     for parameter_name, parameter in module.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
@@ -81,9 +118,9 @@ def test_weights_survive_safetensors(name: str) -> None:
     module, inputs = built(name)
     module.train()(inputs)  # moves the running statistics of normalisations, where there are any
     torch.manual_seed(2)
-    other = made(name).build(tuple(inputs.shape[1:]), OUTPUTS)
+    other = made(name, **SMALLER.get(name, {})).build(tuple(inputs.shape[1:]), OUTPUTS)
     other.load_state_dict(load(save(module.state_dict())), strict=True)
-    assert torch.equal(module.eval()(inputs), other.eval()(inputs))
+    assert torch.equal(rows(module.eval()(inputs)), rows(other.eval()(inputs)))
 
 
 @pytest.mark.parametrize("name", NAMES)

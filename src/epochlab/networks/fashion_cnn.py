@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from epochlab.component import Count
 from epochlab.errors import BadOption
@@ -50,6 +50,9 @@ class FashionCnn(Network):
     "valid: no padding, images shrink by k - 1; same: zeros around, images keep their size"
     pool: Literal["none", "second", "both"] = "none"
     "after which convolutions the maximum of 2x2 pixels is taken"
+
+    natural_input: ClassVar[tuple[int, ...]] = (1, 28, 28)
+    natural_outputs: ClassVar[int] = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()

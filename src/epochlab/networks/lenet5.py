@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from epochlab.networks import Network
 from epochlab.networks._shapes import Window, image_shape, sides_after
@@ -39,6 +39,9 @@ class Lenet5(Network):
     "what is kept of 2x2 pixels; average is closest to 1998"
     padding: bool = True
     "surround images smaller than 32 x 32 with zeros up to that size"
+
+    natural_input: ClassVar[tuple[int, ...]] = (1, 28, 28)
+    natural_outputs: ClassVar[int] = 10
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv1, act1, pool1, conv2, act2, pool2, flatten, fc1, act3, fc2, act4, fc3.
