@@ -23,7 +23,7 @@ FLOORS = (
         "__init__",
     ),
     ("schedules", "datasets", "networks", "layers", "optimizers", "augment", "penalties", "starts"),
-    ("train",),
+    ("train", "cost"),
     ("figures",),
     ("studies",),
     ("report",),

@@ -47,7 +47,6 @@ def rounded_text(number: float) -> str:
     """150528 -> '150K', 3211264 -> '3.2M', 1728 -> '1728': two digits, as on a blackboard."""
     if abs(number) < 10_000:
         return f"{number:g}"
-    for scale, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if abs(number) >= scale:
-            break
+    letters = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
+    scale, letter = next(pair for pair in letters if abs(number) >= pair[0])
     return f"{float(f'{number / scale:.2g}'):g}{letter}"

@@ -24,6 +24,7 @@ from epochlab.figures.boxes import Boxes
 from epochlab.figures.heat import Heat
 from epochlab.figures.histogram import Histogram
 from epochlab.figures.images import Images, picture
+from epochlab.figures.layers import Layers
 from epochlab.figures.lines import Lines
 from epochlab.figures.scatter import Scatter
 from epochlab.report.pictures import svg_of
@@ -56,6 +57,7 @@ DRAWINGS = {
         x="x.1", y="loss [0]", color="arm", name="arm", front="best", log_x=True, log_y=True,
         diagonal=True, vertical=((2.0, "v"),), horizontal=((0.5, "h"),),
     ),
+    "layers": Layers(layer="arm", bars=("loss [0]", "lo"), color="panel", steps="hi"),
     "histogram": Histogram(value="loss [0]", color="arm", vertical=((0.5, "v"),)),
     "histogram of shares": Histogram(value="loss [0]", share=True, log_count=True),
     "heat": Heat(x="x.1", y="arm", value="loss [0]"),

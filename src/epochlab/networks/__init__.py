@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from epochlab.component import Component
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 class Network(Component):
     """Builds a module that maps [batch, *input_shape] to [batch, outputs]."""
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 32, 32)
-    "one sample of the data that the network is known for; what is analysed unless told otherwise"
-    natural_outputs: ClassVar[int] = 10
-    "classes of those data"
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        """One sample of the data that the network is known for: what is analysed by default."""
+        return (3, 32, 32)
+
+    @property
+    def natural_outputs(self) -> int:
+        """Classes of those data."""
+        return 10
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The module with freshly drawn weights (torch's own initialisation, global generator).

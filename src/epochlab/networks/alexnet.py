@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.component import Count
 from epochlab.networks import Network
@@ -52,8 +52,13 @@ class AlexNet(Network):
     hidden: Count = 4096
     "h, units of each of the two hidden layers"
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 227, 227)
-    natural_outputs: ClassVar[int] = 1000
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (3, 224, 224) if self.towers == "single" else (3, 227, 227)
+
+    @property
+    def natural_outputs(self) -> int:
+        return 1000
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv1, act1, norm1, pool1, conv2 ... conv5, act5, pool5, flatten, fc6 ... fc8.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.component import Count
 from epochlab.errors import BadOption
@@ -51,8 +51,9 @@ class FashionCnn(Network):
     pool: Literal["none", "second", "both"] = "none"
     "after which convolutions the maximum of 2x2 pixels is taken"
 
-    natural_input: ClassVar[tuple[int, ...]] = (1, 28, 28)
-    natural_outputs: ClassVar[int] = 10
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (1, 28, 28)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from epochlab.networks import Network
 from epochlab.networks._shapes import Window, image_shape, sides_after
@@ -48,8 +48,13 @@ class GoogLeNet(Network):
     response_norm: bool = True
     "divide by the size of neighbouring channels after the first pooling and the third convolution"
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 224, 224)
-    natural_outputs: ClassVar[int] = 1000
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (3, 224, 224)
+
+    @property
+    def natural_outputs(self) -> int:
+        return 1000
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv1 ... pool2, inception3a, inception3b, pool3 ... avgpool, flatten, drop, fc.

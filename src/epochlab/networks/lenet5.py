@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.networks import Network
 from epochlab.networks._shapes import Window, image_shape, sides_after
@@ -40,8 +40,9 @@ class Lenet5(Network):
     padding: bool = True
     "surround images smaller than 32 x 32 with zeros up to that size"
 
-    natural_input: ClassVar[tuple[int, ...]] = (1, 28, 28)
-    natural_outputs: ClassVar[int] = 10
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (1, 28, 28)
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv1, act1, pool1, conv2, act2, pool2, flatten, fc1, act3, fc2, act4, fc3.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from epochlab.networks import Network
 from epochlab.networks._shapes import Window, image_shape, sides_after
@@ -50,8 +50,9 @@ class Lenet5Classic(Network):
     padding: bool = True
     "surround images smaller than 32 x 32 with zeros up to that size"
 
-    natural_input: ClassVar[tuple[int, ...]] = (1, 32, 32)
-    natural_outputs: ClassVar[int] = 10
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (1, 32, 32)
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: c1, act1, s2, act2, c3, act3, s4, act4, c5, act5, flatten, f6, act6, output.

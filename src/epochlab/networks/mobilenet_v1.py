@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from epochlab.component import Positive
 from epochlab.networks import Network
@@ -44,8 +44,13 @@ class MobileNetV1(Network):
     width: Positive = 1.0
     "factor on the channels of every layer, rounded, at least one channel"
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 224, 224)
-    natural_outputs: ClassVar[int] = 1000
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (3, 224, 224)
+
+    @property
+    def natural_outputs(self) -> int:
+        return 1000
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv1, bn1, act1, block1 ... block13, avgpool, flatten, fc.

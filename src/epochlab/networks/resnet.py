@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.networks import Network
 from epochlab.networks._shapes import image_shape
@@ -51,8 +51,13 @@ class ResNet(Network):
     stem: Literal["imagenet", "cifar"] = "imagenet"
     "imagenet: conv 7x7 and pooling, image to a quarter; cifar: conv 3x3, image keeps its size"
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 224, 224)
-    natural_outputs: ClassVar[int] = 1000
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (3, 32, 32) if self.stem == "cifar" else (3, 224, 224)
+
+    @property
+    def natural_outputs(self) -> int:
+        return 10 if self.stem == "cifar" else 1000
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv1, bn1, act1, maxpool, layer1 ... layer4, avgpool, flatten, fc.

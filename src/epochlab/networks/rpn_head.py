@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from epochlab.component import Count
 from epochlab.errors import BadShape
@@ -39,8 +39,9 @@ class RpnHead(Network):
     anchors: Count = 9
     "k, boxes per position"
 
-    natural_input: ClassVar[tuple[int, ...]] = (512, 37, 62)
-    natural_outputs: ClassVar[int] = 10
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (512, 37, 62)
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: conv, act, scores, offsets.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.networks import Network
 from epochlab.networks._shapes import Window, image_shape, sides_after
@@ -49,8 +49,13 @@ class SqueezeNet(Network):
     version: Literal["1.0", "1.1"] = "1.0"
     "1.0: as in the paper; 1.1: smaller first convolution, earlier poolings"
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 224, 224)
-    natural_outputs: ClassVar[int] = 1000
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (3, 224, 224)
+
+    @property
+    def natural_outputs(self) -> int:
+        return 1000
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: features (first convolution, poolings, fire modules), classifier, flatten.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from epochlab.component import Count
 from epochlab.networks import Network
@@ -50,8 +50,13 @@ class Vgg(Network):
     hidden: Count = 4096
     "h, units of each of the two hidden layers"
 
-    natural_input: ClassVar[tuple[int, ...]] = (3, 224, 224)
-    natural_outputs: ClassVar[int] = 1000
+    @property
+    def natural_input(self) -> tuple[int, ...]:
+        return (3, 224, 224)
+
+    @property
+    def natural_outputs(self) -> int:
+        return 1000
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """Layers: features (convolutions and poolings), avgpool, flatten, classifier.

@@ -1,0 +1,9 @@
+"""What a network costs: exact counts of parameters, operations and memory, layer by layer."""
+
+from __future__ import annotations
+
+from epochlab.cost.analysis import Cost, compare
+from epochlab.cost.layer import Layer, Uncounted
+from epochlab.cost.trace import trace, trace_network
+
+__all__ = ["Cost", "Layer", "Uncounted", "compare", "trace", "trace_network"]

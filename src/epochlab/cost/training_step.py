@@ -1,0 +1,263 @@
+"""Runs one training step on tensors without numbers and books the memory of its parts.
+
+PyTorch's FakeTensorMode gives tensors a device (the CPU) and a shape but no storage of their own,
+so every operator takes the same way through PyTorch as in a real step on that device.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from epochlab.cost.live import Kept, LiveBytes, kept_bytes, marking, storages, tensors_in
+from epochlab.errors import BadOption, CannotTrace
+from epochlab.optimizers import Optimizer
+
+TorchOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Inputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any]
+
+# Facts of our own training loop (epochlab.train.state); a test holds them equal to it.
+ONE_PIECE_WEIGHTS = 1 << 20
+ALIGN = 16
+COUNTED_TOGETHER = 16
+# The rate and number of a step decide about numbers, never about shapes.
+RATE, NUMBER = 0.1, 2
+
+
+@dataclass(kw_only=True)
+class TrainingStep:
+    """One step under way: what takes part in it, and what has been found out."""
+
+    live: LiveBytes
+    module: nn.Module
+    inputs: Any
+    "a tensor, a sequence of arguments, or a mapping of names"
+    targets: Tensor | None
+    loss: str | Callable[..., Tensor]
+    flat: Tensor | None = None
+    "the vector that all parameters are pieces of, if they are"
+    keeps_outputs: bool = False
+    "whether the loop still holds them while the gradients are computed"
+    outputs: Any = None
+    kept: weakref.WeakSet[Kept] = field(default_factory=weakref.WeakSet)
+    found: dict[str, int] = field(default_factory=dict)
+    "parts of the memory by their name in StepMemory"
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    def begin(self, state: Any) -> None:
+        """Follow what a step finds in memory; peaks count from here."""
+        parameters, buffers = [*self.module.parameters()], [*self.module.buffers()]
+        self.live.follow(parameters, buffers, self.inputs, self.targets, state)
+        self.live.restart()
+        self.live.phase = "forward"
+        self.found = {
+            "parameters_bytes": sum(storages(parameters).values()),
+            "buffers_bytes": sum(storages(buffers).values()),
+            "optimizer_bytes": sum(storages(state).values()),
+        }
+
+    def forward(self) -> Tensor:
+        """The loss, with everything that autograd keeps for its gradients."""
+        with marking(self.kept):
+            if isinstance(self.inputs, Mapping):
+                outputs = self.module(**self.inputs)
+            elif isinstance(self.inputs, Tensor):
+                outputs = self.module(self.inputs)
+            else:
+                outputs = self.module(*self.inputs)
+            loss = self._loss(outputs)
+        batch = (self.inputs, self.targets)
+        own = [*self.module.parameters(), *self.module.buffers()]
+        self.found["inputs_bytes"] = sum(storages(batch).values())
+        self.found["saved_bytes"] = kept_bytes(self.kept, besides=(batch, own))
+        if self.keeps_outputs:
+            self.outputs = outputs.detach() if isinstance(outputs, Tensor) else outputs
+        return loss
+
+    def backward(self, loss: Tensor) -> None:
+        self.live.phase = "backward"
+        loss.backward()  # type: ignore[no-untyped-call] # torch declares no types here
+        gradients = [p.grad for p in self.trained]
+        self.found["gradients_bytes"] = sum(storages(gradients).values())
+
+    def _loss(self, outputs: Any) -> Tensor:
+        if callable(self.loss):
+            self.live.phase = "loss"
+            return self.loss(*([outputs] if self.targets is None else [outputs, self.targets]))
+        if not isinstance(outputs, Tensor):
+            raise BadOption(
+                f"The module returns a {type(outputs).__name__}, and loss='{self.loss}' takes one "
+                "tensor. Give as loss a function of the outputs that returns one number, for "
+                "example lambda outputs: outputs[0].mean()."
+            )
+        classes = self.loss == "cross-entropy"
+        if self.targets is None:
+            shape = (*outputs.shape[:1], *outputs.shape[2:]) if classes else outputs.shape
+            with self.live.unnoted():
+                self.targets = torch.empty(
+                    shape, dtype=torch.int64 if classes else outputs.dtype)  # fmt: skip
+            self.live.backdate(self.targets)
+        self.live.phase = "loss"
+        loss_of = functional.cross_entropy if classes else functional.mse_loss
+        return loss_of(outputs, self.targets)
+
+
+# --- the two loops --------------------------------------------------------------------------------
+
+
+def plain_step(step: TrainingStep, optimizer: Optimizer | TorchOptimizer | None) -> None:
+    """Gradients given back, forward, loss, backward, update: the loop of PyTorch's tutorials."""
+    if isinstance(optimizer, Optimizer):
+        _component_step(step, optimizer)
+        return
+    if optimizer is None:
+        step.begin(())
+        step.backward(step.forward())
+        return
+    made = optimizer(step.trained)
+    # Torch's optimizers make their state in their first step.
+    for p in step.trained:
+        p.grad = torch.empty_like(p)
+    made.step()
+    made.zero_grad(set_to_none=True)
+    step.begin(list(made.state.values()))
+    loss = step.forward()
+    step.backward(loss)
+    step.live.phase = "update"
+    made.step()
+
+
+def _component_step(step: TrainingStep, optimizer: Optimizer) -> None:
+    """The plain loop with an optimizer component, one parameter after the other."""
+    state = [_slots(optimizer, p) for p in step.trained]
+    step.begin(state)
+    with torch.no_grad():
+        for p, slots in zip(step.trained, state, strict=True):
+            optimizer.look_ahead(p.data, slots)
+    loss = step.forward()
+    step.backward(loss)
+    step.live.phase = "update"
+    with torch.no_grad():
+        for p, slots in zip(step.trained, state, strict=True):
+            if p.grad is not None:
+                optimizer.step(p.data, p.grad, slots, RATE, NUMBER)
+
+
+def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
+    """The loop of epochlab.train.engines.eager, its preparation of the batch included."""
+    live = step.live
+    step.inputs = _in_layout(step.inputs)
+    if step.flat is None:
+        pieces, copied = [p.data for p in step.trained], None
+    else:
+        pieces, copied = [step.flat], torch.empty_like(step.flat)
+    state = [_slots(optimizer, piece) for piece in pieces]
+    live.follow(copied)
+    step.begin(state)
+
+    live.phase = "data"
+    step.inputs = _in_layout(torch.empty(step.inputs.shape, dtype=step.inputs.dtype))
+    live.phase = "forward"
+    with torch.no_grad():
+        for w, slots in zip(pieces, state, strict=True):
+            optimizer.look_ahead(w, slots)
+    loss = step.forward()
+    with live.unnoted():
+        earlier = [torch.empty_like(step.outputs) for _ in range(1, COUNTED_TOGETHER)]
+    live.backdate(earlier)
+    step.backward(loss)
+    live.phase = "update"
+    with torch.no_grad():
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in step.trained]
+        if copied is not None:
+            step.found["gradients_bytes"] += copied.untyped_storage().nbytes()
+            torch._foreach_copy_(_pieces(copied, step.trained), gradients)
+            gradients = [copied]
+        for w, g, slots in zip(pieces, gradients, state, strict=True):
+            optimizer.step(w, g, slots, RATE, NUMBER)
+        gradients.clear()
+        for p in step.trained:
+            p.grad = None
+    live.phase = "scores"
+    torch.cat([*earlier, step.outputs]).argmax(1)
+
+
+def _slots(optimizer: Optimizer, w: Tensor) -> dict[str, Tensor]:
+    return {name: torch.full_like(w, fill) for name, fill in optimizer.slots().items()}
+
+
+def _in_layout(x: Any) -> Any:
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+# --- stand-ins ------------------------------------------------------------------------------------
+
+
+def stand_in_module(
+    module: nn.Module, dtype: torch.dtype, *, one_vector: bool
+) -> tuple[nn.Module, Tensor | None]:
+    """A copy of the module, in training mode, whose tensors have shapes and no numbers.
+
+    Python's deepcopy is told what becomes of each tensor, so tied weights stay tied and nothing is
+    read. With `one_vector` the trained parameters are pieces of one vector, if they are few enough
+    for our own loop to do so; the vector is the second result. To be called where new tensors are
+    without numbers. Raises CannotTrace if the module cannot be copied.
+    """
+    memo: dict[int, Any] = {}
+    trained = [p for p in module.parameters() if p.requires_grad]
+    vector = None
+    if one_vector and sum(p.numel() for p in trained) <= ONE_PIECE_WEIGHTS:
+        vector = torch.empty(sum(_aligned(p) for p in trained), dtype=dtype)
+        for p, piece in zip(trained, _pieces(vector, trained), strict=True):
+            memo[id(p)] = nn.Parameter(piece)
+    for p in module.parameters():
+        if id(p) not in memo:
+            memo[id(p)] = nn.Parameter(stand_in(p, dtype), p.requires_grad)
+    for child in module.modules():
+        for held in tensors_in(list(vars(child).values())):  # buffers, and constants without a name
+            if id(held) not in memo:
+                memo[id(held)] = stand_in(held, dtype)
+    try:
+        copied = copy.deepcopy(module, memo)
+    except Exception as error:
+        raise CannotTrace(
+            f"{type(module).__name__} cannot be copied ({error}), and its memory is only predicted "
+            "on a copy. Take what cannot be copied (open files, locks) out of the module."
+        ) from error
+    return copied if copied.training else copied.train(), vector
+
+
+def stand_in(t: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor of the same shape and order in memory; floating numbers become `dtype`."""
+    dtype = dtype if t.is_floating_point() else t.dtype
+    return torch.empty_strided(t.shape, t.stride(), dtype=dtype, device="cpu")
+
+
+def stand_in_inputs(value: Any, dtype: torch.dtype) -> Any:
+    """Tensors anywhere in `value` become stand-ins; all else stays."""
+    if isinstance(value, Tensor):
+        return stand_in(value, dtype)
+    if isinstance(value, Mapping):
+        return {key: stand_in_inputs(v, dtype) for key, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(stand_in_inputs(v, dtype) for v in value)
+    return value
+
+
+def _pieces(vector: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    parts = torch.split(vector, [_aligned(p) for p in parameters])
+    return [part[: p.numel()].view_as(p) for part, p in zip(parts, parameters, strict=True)]
+
+
+def _aligned(p: Tensor) -> int:
+    return -(-p.numel() // ALIGN) * ALIGN

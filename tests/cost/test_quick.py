@@ -1,0 +1,115 @@
+"""The quick shape formulas give what PyTorch's own meta functions give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from epochlab.cost import quick
+from epochlab.cost.counting import tensors_in
+
+aten = torch.ops.aten
+SIZES = st.integers(1, 5)
+
+
+def meta(*shape: int) -> torch.Tensor:
+    return torch.empty(shape, device="meta")
+
+
+def described(value: Any) -> list[Any]:
+    """Shape, strides and type of every tensor in a result, None where there is none."""
+    if isinstance(value, torch.Tensor):
+        return [(tuple(value.shape), value.stride(), value.dtype, value.device.type)]
+    return [d for item in value for d in (described(item) if item is not None else [None])]
+
+
+def same(func: Any, *args: Any) -> None:
+    own = quick.QUICK[func](*args)
+    assert own is not NotImplemented
+    assert described(own) == described(func(*args))
+
+
+@settings(deadline=None)
+@given(
+    axes=st.integers(1, 3), batch=SIZES, groups=st.integers(1, 3), each=st.integers(1, 3),
+    out=st.integers(1, 3), side=st.integers(6, 11), kernel=st.integers(1, 3),
+    stride=st.integers(1, 3), padding=st.integers(0, 2), dilation=st.integers(1, 2),
+    bias=st.booleans(),
+)  # fmt: skip
+def test_convolutions(axes: int, batch: int, groups: int, each: int, out: int, side: int,
+                      kernel: int, stride: int, padding: int, dilation: int,
+                      bias: bool) -> None:  # fmt: skip
+    x = meta(batch, groups * each, *[side] * axes)
+    w = meta(groups * out, each, *[kernel] * axes)
+    b = meta(groups * out) if bias else None
+    options = ([stride] * axes, [padding] * axes, [dilation] * axes, False, [0] * axes, groups)
+    same(aten.convolution.default, x, w, b, *options)
+    gradient = torch.empty_like(aten.convolution.default(x, w, b, *options))
+    for wanted in ([True, True, True], [False, True, False], [True, True, False]):
+        same(aten.convolution_backward.default, gradient, x, w, [w.shape[0]], *options, wanted)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (4, 3), (2, 3, 5)])
+def test_batch_norm(training: bool, shape: tuple[int, ...]) -> None:
+    x, one = meta(*shape), meta(3)
+    same(aten.native_batch_norm.default, x, one, one, one, one, training, 0.1, 1e-5)
+    same(aten.native_batch_norm_backward.default, torch.empty_like(x), x, one, one, one, one, one,
+         training, 1e-5, [True, True, True])  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(SIZES, min_size=1, max_size=4), st.integers(1, 3))
+def test_layer_norm(shape: list[int], last: int) -> None:
+    normed = shape[-min(last, len(shape)) :]
+    same(aten.native_layer_norm.default, meta(*shape), normed, meta(*normed), meta(*normed), 1e-5)
+
+
+@pytest.mark.parametrize("func", [f for f, q in quick.QUICK.items() if q is quick.same], ids=str)
+@settings(deadline=None)
+@given(shape=st.lists(SIZES, max_size=4))
+def test_value_by_value(func: Any, shape: list[int]) -> None:
+    same(func, meta(*shape))
+
+
+@pytest.mark.parametrize(
+    "func", [f for f, q in quick.QUICK.items() if q is quick.same_pair], ids=str
+)
+@settings(deadline=None)
+@given(shape=st.lists(SIZES, max_size=4))
+def test_pairs(func: Any, shape: list[int]) -> None:
+    rest: list[Any] = []
+    if func is aten.hardtanh_backward.default:
+        rest = [-1.0, 1.0]
+    elif func is aten.threshold_backward.default:
+        rest = [0.0]
+    if rest:
+        assert quick.QUICK[func](meta(*shape), meta(*shape), *rest) is NotImplemented
+        return
+    same(func, meta(*shape), meta(*shape))
+    if func in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor):
+        same(func, meta(*shape), 2.0)
+
+
+@pytest.mark.parametrize("func", [aten.add.Tensor, aten.mul.Tensor], ids=str)
+def test_unusual_operands_are_left_to_pytorch(func: Any) -> None:
+    pair = quick.QUICK[func]
+    assert pair(meta(2, 3), meta(3)) is NotImplemented
+    assert pair(meta(2, 3), torch.empty(2, 3, dtype=torch.int64, device="meta")) is NotImplemented
+    assert pair(meta(2, 3).t(), meta(3, 2)) is NotImplemented
+    assert pair(torch.empty(2, 3), meta(2, 3)) is NotImplemented
+
+
+@pytest.mark.parametrize(
+    "func", [f for f, q in quick.QUICK.items() if q in (quick.in_place, quick.in_place_pair)],
+    ids=str,
+)  # fmt: skip
+def test_in_place_gives_the_tensor_back(func: Any) -> None:
+    x = meta(2, 3)
+    args = (x, meta(2, 3)) if quick.QUICK[func] is quick.in_place_pair else (x,)
+    assert quick.QUICK[func](*args) is x
+    assert [t is x for t in tensors_in((func(*args),))] == [True]
