@@ -367,7 +367,7 @@ MISTAKES = (
     Mistake("input channels forgotten", "vgg19", {
         (1, P): 576, (4, P): "3*3*128", (5, P): "3*3*128 = 1,152", (12, P): 4_608}),
     Mistake("number of filters forgotten", "vgg19", {(1, P): 27, (4, P): 576, (7, P): 1_152}),
-    Mistake("fully connected layer fed with the unflattened size", "vgg19",
+    Mistake("flattening forgotten", "vgg19",
             {(22, P): "512*4096 = 2,097,152"}),
     Mistake("spatial size before pooling", "vgg19", {
         (3, A): "224*224*64=3.2M", (6, A): "112*112*128", (22, P): 411_041_792}),
@@ -458,8 +458,9 @@ def test_a_whole_column_is_said_to_be_one() -> None:
     assert "biases included: the whole column Parameters (Compute)." in " ".join(found.notes())
 
 
-def test_an_unusual_mistake_gets_no_name() -> None:
-    found = checked(table_text("vgg19", BOTH, {(7, "parameters"): 294_913}), "vgg19")
+@pytest.mark.parametrize("text", [294_913, "3", "1M", "12345"])
+def test_an_unusual_mistake_gets_no_name(text: object) -> None:
+    found = checked(table_text("vgg19", BOTH, {(7, "parameters"): text}), "vgg19")
     assert found.findings == ()
     assert "Look first at CONV3-256" in " ".join(found.notes())
 

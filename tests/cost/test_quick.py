@@ -63,6 +63,18 @@ def test_batch_norm(training: bool, shape: tuple[int, ...]) -> None:
 
 
 @settings(deadline=None)
+@given(SIZES, SIZES, SIZES, SIZES)
+def test_matrix_products(batch: int, rows: int, inner: int, columns: int) -> None:
+    a, b = meta(rows, inner), meta(columns, inner).t()
+    same(aten.mm.default, a, b)
+    same(aten.addmm.default, meta(columns), a, b)
+    same(aten.bmm.default, meta(batch, rows, inner), meta(batch, inner, columns))
+    assert quick.QUICK[aten.mm.default](a, meta(inner + 1, columns)) is NotImplemented
+    assert quick.QUICK[aten.addmm.default](meta(columns + 1), a, b) is NotImplemented
+    assert quick.QUICK[aten.addmm.default](meta(rows, columns), a, b) is NotImplemented
+
+
+@settings(deadline=None)
 @given(st.lists(SIZES, min_size=1, max_size=4), st.integers(1, 3))
 def test_layer_norm(shape: list[int], last: int) -> None:
     normed = shape[-min(last, len(shape)) :]
@@ -82,17 +94,39 @@ def test_value_by_value(func: Any, shape: list[int]) -> None:
 @settings(deadline=None)
 @given(shape=st.lists(SIZES, max_size=4))
 def test_pairs(func: Any, shape: list[int]) -> None:
-    rest: list[Any] = []
-    if func is aten.hardtanh_backward.default:
-        rest = [-1.0, 1.0]
-    elif func is aten.threshold_backward.default:
-        rest = [0.0]
-    if rest:
-        assert quick.QUICK[func](meta(*shape), meta(*shape), *rest) is NotImplemented
-        return
     same(func, meta(*shape), meta(*shape))
     if func in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor):
         same(func, meta(*shape), 2.0)
+
+
+@pytest.mark.parametrize(
+    "func", [f for f, q in quick.QUICK.items() if q is quick.of_values], ids=str
+)
+@settings(deadline=None)
+@given(shape=st.lists(SIZES, max_size=4))
+def test_gradients_of_values(func: Any, shape: list[int]) -> None:
+    rest = {aten.hardtanh_backward.default: [-1.0, 1.0], aten.threshold_backward.default: [0.0]}
+    same(func, meta(*shape), meta(*shape), *rest.get(func, []))
+    wide = torch.empty(*shape, 2, device="meta")[..., 0]
+    if shape and not wide.is_contiguous():
+        assert quick.QUICK[func](wide, wide, *rest.get(func, [])) is NotImplemented
+
+
+@settings(deadline=None)
+@given(
+    batch=SIZES, channels=SIZES, side=st.integers(4, 11), kernel=st.integers(1, 3),
+    stride=st.integers(1, 3), dilation=st.integers(1, 2), padded=st.booleans(),
+)  # fmt: skip
+def test_max_pooling(batch: int, channels: int, side: int, kernel: int, stride: int,
+                     dilation: int, padded: bool) -> None:  # fmt: skip
+    x, padding = meta(batch, channels, side, side + 1), kernel // 2 if padded else 0
+    if side + 2 * padding < dilation * (kernel - 1) + 1:
+        return
+    options = ([kernel, kernel], [stride, stride], [padding, padding], [dilation, dilation], False)
+    same(aten.max_pool2d_with_indices.default, x, *options)
+    out, places = aten.max_pool2d_with_indices.default(x, *options)
+    same(aten.max_pool2d_with_indices_backward.default, out, x, *options, places)
+    same(aten.max_pool2d_with_indices.default, x, [kernel, kernel])
 
 
 @pytest.mark.parametrize("func", [aten.add.Tensor, aten.mul.Tensor], ids=str)

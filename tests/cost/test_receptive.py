@@ -149,6 +149,7 @@ def test_tracker_equals_the_recurrence(windows: list[Window]) -> None:
         (nn.Upsample(scale_factor=2), "1 x 1, jump 1/2"),
         (nn.Upsample(scale_factor=2, mode="bilinear"), "2 x 2, jump 1/2"),
         (nn.Upsample(scale_factor=2, mode="bicubic"), "4 x 4, jump 1/2"),
+        (nn.Sequential(*[nn.Upsample(scale_factor=2), nn.AvgPool2d(2)] * 15), "1 x 1, jump 1"),
         (nn.BatchNorm2d(4).train(), "1 x 1, jump 1"),
         (nn.BatchNorm2d(4).eval(), "1 x 1, jump 1"),
         (nn.BatchNorm2d(4, track_running_stats=False).eval(), "whole input"),
@@ -199,7 +200,6 @@ def test_tracker_equals_the_recurrence(windows: list[Window]) -> None:
         (lambda x: x + x[:, :, :1, :1], "12 x 12"),
         (lambda x: x + x.transpose(2, 3), "12 x 12"),
         (lambda x: torch.where(x > 0, x, F.avg_pool2d(x, 3, 1, 1)), "3 x 3, jump 1"),
-        (lambda x: x[:, :, 5:5], "unknown"),
         (lambda x: torch.cat([x[:, :, 5:5], x], 2), "1 x 1, jump 1"),
         (lambda x: x.cumsum(2), "12 x 1, jump - x 1"),
         (lambda x: x.sort(2)[0], "whole x 1, jump - x 1"),
@@ -209,6 +209,7 @@ def test_tracker_equals_the_recurrence(windows: list[Window]) -> None:
          "1 x unknown, jump 1 x -"),
         (lambda x: torch.fft.fft2(x).real, "unknown"),
         (lambda x: F.scaled_dot_product_attention(x, x, x), "whole input"),
+        (lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=x), "whole input"),
         (lambda x: x @ x.transpose(2, 3), "12 x whole"),
         (lambda x: x.repeat(1, 2, 1, 1), "1 x 1, jump 1"),
         (lambda x: x.repeat_interleave(2, 2), "1 x 1, jump 1/2 x 1"),
@@ -218,6 +219,16 @@ def test_operator(run: Callable[[Tensor], Tensor], text: str) -> None:
     field = field_of(run, 2, 4, 12, 12)
     assert field is not None
     assert field.text() == text
+
+
+def test_fused_attention() -> None:
+    """On the CPU PyTorch runs attention as one operator."""
+    x = torch.rand(1, 4, 12, 12)
+    for mask, text in ((None, "whole input"), (torch.ones(12, 12), "whole input"), (x, "unknown")):
+        tracker, made = follow(lambda x, m=mask: F.scaled_dot_product_attention(x, x, x, m), x)
+        field = tracker.field(made)
+        assert field is not None
+        assert field.text() == text
 
 
 # --- what a field says ----------------------------------------------------------------------------
@@ -262,6 +273,8 @@ def test_nothing_is_spatial_about_a_table_of_features() -> None:
 def test_what_does_not_depend_on_the_input_has_no_field() -> None:
     assert field_of(lambda x: torch.zeros_like(x) + 1, 2, 4, 12, 12) is None
     assert field_of(lambda x: x.new_ones(3), 2, 4, 12, 12) is None
+    assert field_of(lambda x: x[:, :, 5:5], 2, 4, 12, 12) is None
+    assert field_of(lambda x: x[:, :, 5:5].sum(2), 2, 4, 12, 12) is None
 
 
 def test_inputs_of_one_size_share_their_pixels_and_others_are_constants() -> None:
@@ -316,6 +329,8 @@ def late_view(x: Tensor) -> Tensor:
          "unknown"),
         (lambda x: (x * 1).copy_(F.avg_pool2d(x, 3, 1, 1)), "3 x 3, jump 1"),
         (lambda x: F.relu_(x * 1).view(2, -1), "1 x 1"),
+        (lambda x: (x * 1).transpose_(1, 2), "unknown"),
+        (lambda x: (x[:, :1] * 1).squeeze_(1), "unknown"),
         (lambda x: torch.add(x, F.avg_pool2d(x, 3, 1, 1), out=torch.empty_like(x)),
          "3 x 3, jump 1"),
     ],

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
-from tests.cost.following import follow, gradient_pixels, image, positive
+from tests.cost.following import follow, gradient_pixels, image
 
 
 def patches(x: Tensor) -> Tensor:
@@ -79,6 +79,7 @@ MOVES: list[Callable[[Tensor], Tensor]] = [
     lambda x: x.repeat_interleave(3, 2),
     lambda x: torch.cat([x[:, :, 6:], x[:, :, :2]], 2),
     lambda x: torch.cat([x[:, :, 6:], x[:, :, 6:].sum(2, keepdim=True)], 2),
+    lambda x: torch.cat([x[:, :, 6:7], x[:, :, 2:11].sum(2, keepdim=True), x[:, :, 7:8]], 2).sum(2),
     lambda x: F.avg_pool2d(torch.cat([x[..., :5], x[..., 7:]], 3), 3, 1),
     lambda x: torch.stack([x[:, :, 1:], x[:, :, :-1]], 1).sum(1),
     lambda x: torch.stack([x[:, :, 0], x[:, :, 4]], 3),
@@ -95,6 +96,10 @@ MOVES: list[Callable[[Tensor], Tensor]] = [
               [..., :-1, :-1],
     lambda x: F.interpolate(x, scale_factor=2),
     lambda x: F.interpolate(x, size=(16, 5)),
+    lambda x: F.interpolate(x, scale_factor=(1.7, 0.4)),
+    lambda x: F.interpolate(x, scale_factor=1.3, recompute_scale_factor=True),
+    lambda x: F.interpolate(x.flatten(2), scale_factor=0.75),
+    lambda x: F.interpolate(x[:, :, None], scale_factor=(2.0, 1.5, 0.5), mode="nearest-exact"),
     lambda x: F.interpolate(x, size=(9, 30), mode="nearest-exact"),
     lambda x: F.avg_pool2d(F.interpolate(x, size=(16, 18)), 3, 2),
     lambda x: F.interpolate(x, size=(23, 34), mode="bilinear", align_corners=True),

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own custom
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from epochlab.cost.receptive import Tracker
 from tests.cost.following import follow, gradient_pixels, image, middle, positive
 
 # In one dimension: pixels of the image; how far from its border the compared fields stay, which
@@ -138,7 +136,7 @@ def upsampling(network: nn.Module) -> int:
 NETWORKS = st.lists(st.one_of(a_step(), a_branching()), min_size=1, max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(NETWORKS)
 def test_random_networks_see_what_the_gradients_show(layers: list[nn.Module]) -> None:
     torch.manual_seed(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -205,6 +206,21 @@ def test_own_modules_need_an_input_shape() -> None:
         exercise_of("vggg19x")
     with pytest.raises(BadShape, match="256x32x32"):
         exercise_of("inception-naive", (256,))
+
+
+def test_a_network_of_ones_own(tmp_path: Path) -> None:
+    """Words in a row in place of images: linear layers work at every position."""
+    (tmp_path / "own_words.py").write_text(
+        "from torch import nn\n"
+        "def words():\n"
+        "    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.LayerNorm(32),\n"
+        "                         nn.LSTM(32, 8, batch_first=True))\n"
+    )
+    sheet = exercise_of(f"{tmp_path / 'own_words.py'}:words", (10, 16)).sheet()
+    assert [entry.label for entry in sheet.entries[1:]] == ["FC", "2", "3"]
+    assert cell_text(sheet.entries[1], "operations", WITH, rounded=True) == "16*32 * 10 = 5,120"
+    assert sheet.total("parameters", WITH) == 16 * 32 + 32 + 64 + 4 * 8 * (32 + 8 + 2)
+    assert sheet.table().text()
 
 
 def test_shapes_of_rows_without_a_picture() -> None:

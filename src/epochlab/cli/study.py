@@ -229,8 +229,10 @@ def _evidence(given: Any, request: Request, store: Store) -> tuple[Lab, list[Evi
 def _say(claims: list[Claim], folder: Path, request: Request, how: str, form: str) -> None:
     without_seeds = re.sub(r" --seeds[ =]\d+", "", request.command)
     rows = [{"verdict": c.verdict, "claim": c.statement, "seeds": c.seeds} for c in claims]
+    computed = all(c.label == "exact" for c in claims)
     show(Table.of(f"{request.study.question or component_name(type(request.study))}", rows,
-                  columns=("verdict", "claim", "seeds"), notes=(
+                  columns=("verdict", "claim", "seeds"),
+                  label="exact" if computed else "measured", notes=(
         how, f"Report: {folder / 'index.html'} and {folder / 'report.pdf'}",
         f"Next: open the report; epochlab runs; {without_seeds} --seeds "
         f"{request.study.seeds + 2}",

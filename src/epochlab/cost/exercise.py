@@ -167,7 +167,9 @@ def _inception(name: str, shape: tuple[int, ...]) -> Exercise:
                              pool=64, bias=False)  # fmt: skip
 
     if len(shape) != 3:
-        raise BadShape(f"{name} takes images, channels x height x width, for example --input 256x32x32.")
+        raise BadShape(
+            f"{name} takes images, channels x height x width, for example --input 256x32x32."
+        )
     return Exercise(
         name=name, make=built, input_shape=shape, convention=Convention(biases=False), joins=True,
         columns=("output", "parameters", "operations"),

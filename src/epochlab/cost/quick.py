@@ -18,6 +18,11 @@ aten = torch.ops.aten
 META = torch.device("meta")
 
 
+def _like(x: Tensor) -> Tensor:
+    """For a contiguous x. torch.empty_like takes many times as long for meta tensors."""
+    return torch.empty(x.shape, dtype=x.dtype, device=META)
+
+
 def convolution(
     x: Tensor, w: Tensor, bias: Tensor | None, stride: list[int], padding: list[int],
     dilation: list[int], transposed: bool, extra: list[int], groups: int,
@@ -49,8 +54,8 @@ def convolution_backward(
     if not (gradient.is_contiguous() and x.is_contiguous() and w.is_contiguous()):
         return NotImplemented
     return (
-        torch.empty_like(x) if wanted[0] else None,
-        torch.empty_like(w) if wanted[1] else None,
+        _like(x) if wanted[0] else None,
+        _like(w) if wanted[1] else None,
         torch.empty(bias_sizes or (w.shape[0],), dtype=w.dtype, device=META) if wanted[2] else None,
     )
 
@@ -65,7 +70,7 @@ def batch_norm(
     if any(t is not None and t.shape != x.shape[1:2] for t in (weight, bias, mean, var)):
         return NotImplemented
     kept = (x.shape[1],)
-    return (torch.empty_like(x), torch.empty(kept, dtype=x.dtype, device=META),
+    return (_like(x), torch.empty(kept, dtype=x.dtype, device=META),
             torch.empty(kept, dtype=x.dtype, device=META))  # fmt: skip
 
 
@@ -79,7 +84,7 @@ def batch_norm_backward(
         return NotImplemented
     size = (x.shape[1],)
     return (
-        torch.empty_like(x) if wanted[0] else None,
+        _like(x) if wanted[0] else None,
         torch.empty(size, dtype=x.dtype, device=META) if wanted[1] else None,
         torch.empty(size, dtype=x.dtype, device=META) if wanted[2] else None,
     )
@@ -91,14 +96,64 @@ def layer_norm(x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float) 
             or tuple(x.shape[x.ndim - len(shape) :]) != tuple(shape)):  # fmt: skip
         return NotImplemented
     kept = [*x.shape[: x.ndim - len(shape)], *(1 for _ in shape)]
-    return (torch.empty_like(x), torch.empty(kept, dtype=x.dtype, device=META),
+    return (_like(x), torch.empty(kept, dtype=x.dtype, device=META),
             torch.empty(kept, dtype=x.dtype, device=META))  # fmt: skip
+
+
+def matrix_product(a: Tensor, b: Tensor) -> Any:
+    """[rows, inner] x [inner, columns], or [batch, rows, inner] x [batch, inner, columns]."""
+    if (a.dtype != b.dtype or a.ndim != b.ndim or a.shape[-1] != b.shape[-2]
+            or a.shape[:-2] != b.shape[:-2] or not (a.is_meta and b.is_meta)):  # fmt: skip
+        return NotImplemented
+    return torch.empty((*a.shape[:-1], b.shape[-1]), dtype=a.dtype, device=META)
+
+
+def added_matrix_product(c: Tensor, a: Tensor, b: Tensor, **named: Any) -> Any:
+    """A row [columns] that is added to every row of a product."""
+    if c.shape != b.shape[-1:] or c.dtype != a.dtype or a.ndim != 2 or not c.is_meta:
+        return NotImplemented
+    return matrix_product(a, b)
+
+
+def max_pooling(
+    x: Tensor, kernel: list[int], stride: list[int] = (), padding: list[int] = (0,),  # type: ignore[assignment] # as the operator's schema says
+    dilation: list[int] = (1,), ceil_mode: bool = False,  # type: ignore[assignment] # the same
+) -> Any:  # fmt: skip
+    """The values, and the place that each came from."""
+    if ceil_mode or x.ndim != 4 or not x.is_contiguous() or not x.is_meta:
+        return NotImplemented
+    pairs = [_pair(v) for v in (kernel, stride or kernel, padding, dilation)]
+    sides = []
+    for axis, (k, s, p, d) in enumerate(zip(*pairs, strict=True)):
+        side = (x.shape[axis + 2] + 2 * p - d * (k - 1) - 1) // s + 1
+        if side < 1 or 2 * p > k:
+            return NotImplemented
+        sides.append(side)
+    shape = (*x.shape[:2], *sides)
+    return (torch.empty(shape, dtype=x.dtype, device=META),
+            torch.empty(shape, dtype=torch.int64, device=META))  # fmt: skip
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def max_pooling_backward(gradient: Tensor, x: Tensor, *rest: Any) -> Any:
+    """Every gradient goes back to the place that its value came from."""
+    return _like(x) if x.is_contiguous() and gradient.is_contiguous() else NotImplemented
+
+
+def of_values(gradient: Tensor, x: Tensor, *rest: Any) -> Any:
+    """The gradient of a function of single values."""
+    if x.dtype == torch.float32 and gradient.shape == x.shape and gradient.dtype == x.dtype:
+        return max_pooling_backward(gradient, x)
+    return NotImplemented
 
 
 def same(x: Tensor, *rest: Any, **named: Any) -> Any:
     """One output value per input value, floating point in and out, no gaps between the values."""
     if x.dtype == torch.float32 and x.is_contiguous() and x.is_meta:
-        return torch.empty_like(x)
+        return _like(x)
     return NotImplemented
 
 
@@ -106,10 +161,10 @@ def same_pair(x: Tensor, y: Any, *rest: Any, **named: Any) -> Any:
     """Two tensors of one shape and type, or one and a plain number."""
     if x.dtype == torch.float32 and x.is_contiguous() and x.is_meta and not rest:
         if type(y) in (int, float):
-            return torch.empty_like(x)
+            return _like(x)
         if (isinstance(y, Tensor) and y.shape == x.shape and y.dtype == x.dtype
                 and y.is_contiguous()):  # fmt: skip
-            return torch.empty_like(x)
+            return _like(x)
     return NotImplemented
 
 
@@ -140,9 +195,13 @@ QUICK: dict[Any, Callable[..., Any]] = {
     aten.native_batch_norm_backward.default: batch_norm_backward,
     aten.native_layer_norm.default: layer_norm,
     **{getattr(aten, name).default: same for name in _SAME},
-    **{getattr(aten, name).default: same_pair for name in _SAME_BACKWARD
-       if "grad_input" in getattr(aten, name).overloads()},
+    **{getattr(aten, name).default: of_values for name in _SAME_BACKWARD},
+    aten.max_pool2d_with_indices.default: max_pooling,
+    aten.max_pool2d_with_indices_backward.default: max_pooling_backward,
     **{getattr(aten, name).default: in_place for name in _IN_PLACE},
+    aten.mm.default: matrix_product,
+    aten.bmm.default: matrix_product,
+    aten.addmm.default: added_matrix_product,
     aten.add.Tensor: same_pair,
     aten.sub.Tensor: same_pair,
     aten.mul.Tensor: same_pair,

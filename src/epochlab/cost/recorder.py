@@ -91,6 +91,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         self.orphan_macs = 0
         "multiply-accumulates of the backward pass that belong to no forward operation"
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is ever compiled; PyTorch's guard against it takes a second to import."""
+        return False
+
     def __torch_dispatch__(
         self, func: Operator, types: Any, args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,

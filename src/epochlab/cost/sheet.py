@@ -130,8 +130,9 @@ class Entry:
         macs = self._weights_formula()
         if not self.macs or not macs:
             return ""
-        if self.sides:
-            macs += " * " + "*".join(map(str, self.sides))
+        positions = self.output_shape[:-1] if self.kind == "linear" else self.sides
+        if positions:
+            macs += " * " + "*".join(map(str, positions))
         if count == "macs":
             return macs
         more = self.other_flops if count == "full" else 0

@@ -63,7 +63,7 @@ def _scaled(entry: Entry, weights: int, **changes: Any) -> Entry:
 
 def _resized(entry: Entry, sides: tuple[int, ...]) -> Entry:
     """Another height and width of the output."""
-    if not entry.sides or min(sides, default=0) < 1:
+    if not sides or len(sides) != len(entry.sides) or min(sides) < 1:
         return entry
     shape = (entry.output_shape[0], *sides)
     positions = numbers_in(entry.sides)

@@ -46,6 +46,11 @@ class Number:
     "k, m, g ... in small letters"
 
     @property
+    def is_vague(self) -> bool:
+        """Whether a single digit is all that it says."""
+        return self.digits is not None and self.digits[0] < 2
+
+    @property
     def play(self) -> Fraction:
         """By how much the exact number may be larger or smaller: half of the last digit meant."""
         whole = self.value.denominator == 1 and not self.suffix

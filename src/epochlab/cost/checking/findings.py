@@ -111,11 +111,14 @@ def _candidates(sheet: Sheet, grades: Grades) -> Iterator[_Candidate]:
 
 
 def _fits(cell: Cell, alternative: Alternative, sheet: Sheet, grades: Grades) -> bool:
-    """Whether the cell says what the alternative has, and not what is right."""
+    """Whether the cell says what the alternative has, not what is right; one digit is too vague."""
     if cell.entry is None or cell.column is None:
         return False
     value = alternative.value(cell.entry, cell.column)
     right = _right_value(cell, sheet, grades)
+    number = cell.given.number
+    if number is not None and number.is_vague and number.value != value:
+        return False
     return value is not None and agrees(cell.given, cell.column, value) and not (
         agrees(cell.given, cell.column, right)
     )  # fmt: skip

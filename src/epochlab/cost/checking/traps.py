@@ -42,10 +42,11 @@ def _cut_off(given: Given, right: int) -> bool:
 
 
 def _power_of_ten(given: Given, right: int) -> bool:
+    """80K for 802,816; a single digit is too little to tell."""
     number = given.number
-    return number is not None and any(
-        number.rounds(right * Fraction(10) ** power) for power in range(-9, 10) if power
-    )
+    if number is None or number.is_vague:
+        return False
+    return any(number.rounds(right * Fraction(10) ** n) for n in range(-9, 10) if n)
 
 
 # Where two of them explain equally many cells, the earlier one is named.
@@ -78,7 +79,7 @@ TRAPS: tuple[Trap, ...] = (
               "per filter, not k*k."),
     Trap(name="number of filters forgotten", alternatives=wrong.rows_changed(wrong.one_filter),
          text="k*k*(input channels) is one filter. Multiply by the number of filters."),
-    Trap(name="fully connected layer fed with the unflattened size", alternatives=wrong.unflattened,
+    Trap(name="flattening forgotten", alternatives=wrong.unflattened,
          text="The image is flattened before the first fully connected layer, which sees height "
               "times width times channels numbers (7*7*512 in VGG)."),
     Trap(name="spatial size before pooling", alternatives=wrong.before_pooling,

@@ -143,8 +143,6 @@ def receptive_field(
     spans: Sequence[Span], lengths: Sequence[int], shape: Sequence[int]
 ) -> ReceptiveField:
     """The report on a tensor of that shape, for an input of `lengths` pixels along its axes."""
-    if 0 in shape:  # no element, so nothing to say
-        return ReceptiveField((AxisField(extent="unknown", size=None),) * len(spans))
     used = [
         {d.axis for walk in span for d in walk.digits} if isinstance(span, tuple) else set()
         for span in spans

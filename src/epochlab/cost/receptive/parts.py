@@ -101,7 +101,7 @@ def joined(call: Call, pieces: Sequence[tuple[Spans | None, int]], axis: int) ->
     """
     spans = []
     for place, length in enumerate(call.lengths):
-        parts = [(s[place] if s and size else (), size) for s, size in pieces]
+        parts = [(s[place] if s else (), size) for s, size in pieces]
         seen = [part for part, _ in parts if part]
         axes = {d.axis for part in seen if isinstance(part, tuple) for w in part for d in w.digits}
         alike = Extent.UNKNOWN in seen or all(part is Extent.WHOLE for part in seen)

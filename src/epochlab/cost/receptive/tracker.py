@@ -17,6 +17,7 @@ from epochlab.cost.receptive.field import (
 from epochlab.cost.receptive.laws import Law, Pixels
 from epochlab.cost.receptive.rules import JOINT_RULES, SINGLE_RULES
 from epochlab.cost.receptive.spans import Digit, Extent, Walk
+from epochlab.cost.receptive.views import VIEW_RULES
 
 
 class _Plan(NamedTuple):
@@ -113,8 +114,8 @@ class Tracker:
         return tuple(element_pixels(span, n, index) for span, n in pairs)
 
     def _outcome(self, plan: _Plan, call: Call) -> Outcome:
-        if call.outputs and call.outputs[0].numel() == 0:
-            return self._unknown
+        if not any(made.numel() for made in call.outputs):
+            return None
         if plan.joint is not None:
             return plan.joint(call)
         if plan.single is None or len(call.tracked) != 1 or call.tracked[0][0] is not call.args[0]:
@@ -138,6 +139,8 @@ class Tracker:
             self._time += 1
             storage = tensor.untyped_storage()
             self._overwritten[storage._cdata] = (self._time, storage)
+        if not tensor.numel():  # no element that could see anything
+            spans = None
         tensor._epochlab_pixels = _Mark(self._me, self._time, spans)  # type: ignore[attr-defined]
 
 
@@ -162,7 +165,10 @@ def _tensors_in(values: Any, named: Mapping[str, Any]) -> Iterator[Tensor]:
 
 @functools.cache
 def _plan_of(func: Any) -> _Plan:
-    """The rule for an operator; `relu_` follows the rule for `relu`. Foreign ones have none."""
+    """The rule for an operator; `relu_` follows the rule for `relu`. Foreign ones have none.
+
+    Nor have `transpose_` and the like: when they are noted, the old shape is gone already.
+    """
     schema = getattr(func, "_schema", None)
     if schema is None:
         return _Plan(None, None, {}, ())
@@ -172,6 +178,6 @@ def _plan_of(func: Any) -> _Plan:
     names = {argument.name: place for place, argument in enumerate(arguments)}
     if library != "aten":
         return _Plan(None, None, names, overwritten)
-    if name not in SINGLE_RULES and name not in JOINT_RULES:
-        name = name.removesuffix("_")
+    if name.endswith("_") and name[:-1] not in VIEW_RULES:
+        name = name[:-1]
     return _Plan(SINGLE_RULES.get(name), JOINT_RULES.get(name), names, overwritten)
