@@ -28,8 +28,13 @@ def import_torchvision() -> ModuleType:
     import torchvision
     import torchvision.ops.boxes
 
-    torchvision.ops.boxes._assert_has_ops = lambda: None
+    torchvision.ops.boxes._assert_has_ops = _nothing
     return torchvision
+
+
+def _nothing() -> None:
+    # A function of its own: tracing compiles it, which a lambda would not survive.
+    pass
 
 
 def suppressed(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
 from vision_import import import_torchvision
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -90,7 +89,7 @@ seresnet18 ecaresnet26t resnetblur50 resnetv2_50x1_bit rexnet_100 selecsls42 leg
 sequencer2d_s shvit_s1 skresnet18 starnet_s1 swiftformer_xs swin_tiny_patch4_window7_224
 swinv2_tiny_window8_256 swinv2_cr_tiny_224 tiny_vit_5m_224 tnt_s_patch16_224 tresnet_m
 twins_pcpvt_small twins_svt_small vgg11 visformer_tiny vit_tiny_patch16_224 flexivit_small
-vit_base_patch32_clip_224 vit_base_patch16_siglip_gap_224 aimv2_large_patch14_224:112
+vit_base_patch32_clip_224 vit_base_patch16_siglip_gap_224
 vit_tiny_r_s16_p8_224 vit_relpos_small_patch16_224 samvit_base_patch16_224 vitamin_small_224
 volo_d1_224 ese_vovnet19b_dw legacy_xception xception41 xcit_nano_12_p16_224
 """
@@ -126,6 +125,9 @@ FILMS = {"r3d_18": (16, 112), "mc3_18": (16, 112), "r2plus1d_18": (16, 112), "s3
 DETECTORS = {"fasterrcnn_mobilenet_v3_large_320_fpn": 320, "retinanet_resnet50_fpn": 320,
              "ssdlite320_mobilenet_v3_large": 320, "ssd300_vgg16": 300, "fcos_resnet50_fpn": 320,
              "maskrcnn_resnet50_fpn": 320, "keypointrcnn_resnet50_fpn": 320}  # fmt: skip
+# Fewer proposals than the default thousand: what they cost is mostly ours, in Python.
+PROPOSALS = {"rpn_pre_nms_top_n_test": 200, "rpn_post_nms_top_n_test": 100,
+             "box_detections_per_img": 20}  # fmt: skip
 
 
 def _torchvision() -> list[Architecture]:
@@ -150,9 +152,11 @@ def _torchvision() -> list[Architecture]:
         add(name, "video", builder(models.video, name), (1, 3, frames, side, side))
     for name, side in DETECTORS.items():
         sizes = {} if name.startswith("ssd") else {"min_size": side, "max_size": side}
+        if "rcnn" in name:
+            sizes |= PROPOSALS
         build = builder(models.detection, name, weights_backbone=None, **sizes)
         add(name, "detection", build, (1, 3, side, side), boxed=True)
-    flow = builder(models.optical_flow, "raft_small", num_flow_updates=3)
+    flow = builder(models.optical_flow, "raft_small")
     pair = {"image1": (1, 3, 128, 160), "image2": (1, 3, 128, 160)}
     found.append(Architecture("torchvision/raft_small", "optical flow", flow, pair, True))
     return found

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from epochlab.cost.receptive.laws import Law, merged, tidy
 from tests.cost.following import follow, gradient_pixels, image
 
 
@@ -133,6 +134,15 @@ def assert_every_element_is_exact(run: Callable[[Tensor], Tensor], *shape: int) 
 @pytest.mark.parametrize("run", MOVES, ids=range(len(MOVES)))
 def test_every_element_sees_what_its_gradient_shows(run: Callable[[Tensor], Tensor]) -> None:
     assert_every_element_is_exact(run, 1, 2, 12, 12)
+
+
+def test_laws_are_written_with_the_shortest_period() -> None:
+    """Or chains of resizing and joining would lead to ever longer ones."""
+    upsampled = Law(((0, 1), (0, 1)), 2)
+    smooth = Law(((-1, 2),), 1)
+    assert merged(upsampled, smooth, 10) == smooth
+    assert merged(upsampled, Law(((0, 0),), 1), 10) == upsampled
+    assert tidy(Law(((3, 4), (5, 6), (7, 8)), None)) == Law(((3, 4),), 2)
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])

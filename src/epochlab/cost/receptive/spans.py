@@ -129,6 +129,15 @@ def settled(walks: Iterable[Walk], length: int) -> Span:
 # --- spans ----------------------------------------------------------------------------------------
 
 
+def goes_along(span: tuple[Walk, ...], axes: Sequence[int]) -> bool:
+    """Whether position along one of these axes of the tensor matters."""
+    for walk in span:
+        for digit in walk.digits:  # plain loops: this is asked several times per operator
+            if digit.axis in axes:
+                return True
+    return False
+
+
 def union(spans: Sequence[Span], length: int) -> Span:
     """What elements see that depend on one element of each of several tensors (same indexing)."""
     first = spans[0]
@@ -145,11 +154,11 @@ def along(
     span: Span, axis: int, size: int, change: Callable[[Law], Law], new_size: int, length: int
 ) -> Span:
     """The span after an operator that moves along one axis of the tensor only."""
-    if isinstance(span, Extent):
+    if isinstance(span, Extent) or not goes_along(span, (axis,)):
         return span
     walks = []
     for walk in span:
-        if all(d.axis != axis for d in walk.digits):
+        if not goes_along((walk,), (axis,)):
             walks.append(walk)
             continue
         law = law_along(walk, axis, size)
@@ -161,7 +170,7 @@ def along(
 
 def contracted(span: Span, axes: Sequence[int], length: int) -> Span:
     """The span of elements that each see everything along some axes (which stay, or go after)."""
-    if isinstance(span, Extent) or not any(d.axis in axes for w in span for d in w.digits):
+    if isinstance(span, Extent) or not goes_along(span, axes):
         return span
     walks = []
     for digits, law in span:
@@ -180,7 +189,7 @@ def _seen_from(law: Law, offsets: Sequence[int], count: int) -> Law:
 
 def picked(span: Span, axis: int, index: int, length: int) -> Span:
     """The span of the elements at one index of an axis; the axis stays, with a single element."""
-    if isinstance(span, Extent) or not any(d.axis == axis for w in span for d in w.digits):
+    if isinstance(span, Extent) or not goes_along(span, (axis,)):
         return span
     walks = []
     for digits, law in span:
@@ -192,7 +201,7 @@ def picked(span: Span, axis: int, index: int, length: int) -> Span:
 
 def blurred(span: Span, axes: Sequence[int]) -> Span:
     """UNKNOWN if position along one of the axes matters: elements there changed places."""
-    if isinstance(span, Extent) or not any(d.axis in axes for w in span for d in w.digits):
+    if isinstance(span, Extent) or not goes_along(span, axes):
         return span
     return Extent.UNKNOWN
 
