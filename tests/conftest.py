@@ -18,6 +18,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EPOCHLAB_STORE", raising=False)
     monkeypatch.setenv("EPOCHLAB_TRACKING_URI", "off")
+    monkeypatch.setenv("COLUMNS", "120")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from tables import (
     published_table,
     times_table,
 )
-from timing import Times, timed_all
+from timing import TIMED, Times, timed_all
 from vision_import import import_torchvision
 from zoo import Architecture, zoo
 
@@ -95,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> None:
     probed = [] if "probes" in skipped else _probes(present, given.jobs)
     examined = [] if "networks" in skipped else _networks(architectures, present, given.jobs)
     compared = [] if "published" in skipped else _published(given.only, given.jobs)
-    times = [] if "times" in skipped else _times(architectures, present, given.rounds)
+    times = [] if "times" in skipped else _times(architectures, present, given, examined)
     tables = [
         *([counters_table(present, examined, probed, times)] if examined or probed else []),
         *([times_table(times)] if times else []),
@@ -150,13 +150,19 @@ def _published(only: str, jobs: int) -> list[Published]:
     return sorted(found, key=lambda one: one.name)
 
 
-def _times(
-    architectures: Sequence[Architecture], present: Sequence[Counter], rounds: int
-) -> list[Times]:
-    began, found = time.perf_counter(), []
-    for one in timed_all(architectures, present, rounds):
+def _times(architectures: Sequence[Architecture], present: Sequence[Counter],
+           given: argparse.Namespace, examined: Sequence[Examined]) -> list[Times]:  # fmt: skip
+    chosen_ones = [one for one in architectures if one.name in TIMED]
+    known = {one.name: one for one in examined} or {
+        one.name: one for one in examine_all(chosen_ones, present, given.jobs)
+    }
+    failed = {name: {counter for counter, said in one.counts.items() if said.reason}
+              for name, one in known.items()}  # fmt: skip
+    began = time.perf_counter()
+    found = []
+    for one in timed_all(chosen_ones, present, given.rounds, failed):
         found.append(one)
-        _told(len(found), len(found), one.name, began)
+        _told(len(found), len(chosen_ones), one.name, began)
     return found
 
 

@@ -82,15 +82,14 @@ def test_full_disk_is_explained_and_nothing_is_lost(
 ) -> None:
     import errno
 
-    from epochlab.train import state
-
     trial = quick_trial()
 
-    def full(*_: object, **__: object) -> None:
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(state, "save_file", full)
+        patch.setattr(Path, "write_bytes", full)
         with pytest.raises(StoreError, match=r"disk is full.*Free some space"):
             Lab(store).run(trial)
     folder = store.run_folder(trial.key)

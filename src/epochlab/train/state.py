@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from epochlab.datasets import Data
@@ -175,14 +175,17 @@ def save_checkpoint(state: State, path: Path, extra: dict[str, Any]) -> None:
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path, meta: dict[str, str]) -> None:
-    """Safetensors under a temporary name, then renamed; a failed write leaves nothing behind."""
+    """Safetensors under a temporary name, then renamed; a failed write leaves nothing behind.
+
+    The name is ours, so that what a kill leaves of it is known and taken away in the end.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, temporary, metadata=meta)
+        temporary.write_bytes(save(tensors, metadata=meta))
         temporary.replace(path)
-    except (OSError, SafetensorError) as error:
+    except OSError:
         temporary.unlink(missing_ok=True)
-        raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        raise
 
 
 def load_checkpoint(state: State, path: Path) -> dict[str, Any]:
