@@ -102,7 +102,8 @@ def by_position(
 def torch_counter(module: nn.Module, args: Any, kwargs: Any) -> Said:
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    # Not under no_grad: its tracking of modules fails there where a module returns its input.
+    with FlopCounterMode(display=False) as counter:
         module(*args, **kwargs)
     return Said(counter.get_total_flops() / 2)
 

@@ -2,7 +2,7 @@
 
 python benchmarks/analysis/run.py [--only timm/resnet18,transformers] [--peers epochlab,fvcore]
                                   [--skip probes,networks,published,times] [--rounds N] [--jobs N]
-                                  [--json FILE]
+                                  [--json FILE] [--readme FILE]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import gc
 import json
 import logging
+import os
 import sys
 import time
 import warnings
@@ -78,6 +79,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=9, help="of the timing")
     parser.add_argument("--jobs", type=int, default=2, help="networks counted side by side")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--readme", type=Path, metavar="FILE",
+                        help="put the main tables below its heading 'Result'")  # fmt: skip
     given = parser.parse_args(words)
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
@@ -108,6 +111,11 @@ def main(words: Sequence[str] | None = None) -> None:
         print()
         print(table.text())
     print(f"\n{(time.perf_counter() - began) / 60:.1f} minutes")
+    if given.readme:
+        short = [tables[0], *([times_table(times)] if times else []),
+                 differences_table(examined, present, least=5), failures_table(examined, present),
+                 *([published_table(compared)] if compared else [])]  # fmt: skip
+        _result(given.readme, short, len(architectures), time.perf_counter() - began)
     if given.json:
         _save(given.json, tables, probed, examined, compared, times, present, absent)
 
@@ -164,6 +172,15 @@ def _times(architectures: Sequence[Architecture], present: Sequence[Counter],
         found.append(one)
         _told(len(found), len(chosen_ones), one.name, began)
     return found
+
+
+def _result(path: Path, tables: Sequence[Table], networks: int, wall_s: float) -> None:
+    kept = path.read_text(encoding="utf-8").partition("## Result")[0].rstrip()
+    load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
+    said = (f"{networks} networks in {wall_s / 60:.0f} minutes on {os.cpu_count()} cores; load "
+            f"average at the end {load} (1, 5, 15 minutes).")  # fmt: skip
+    body = "\n\n".join(table.markdown() for table in tables)
+    path.write_text(f"{kept}\n\n## Result\n\n{said}\n\n{body}\n", encoding="utf-8")
 
 
 def _save(path: Path, tables: Sequence[Table], probed: Sequence[Probed],

@@ -117,8 +117,10 @@ def _said(one: Probed, counter: str) -> str:
     return f"{said.macs:,.0f}"
 
 
-def differences_table(examined: Sequence[Examined], present: Sequence[Counter]) -> Table:
-    """Why each counter is wrong, how often, and where."""
+def differences_table(
+    examined: Sequence[Examined], present: Sequence[Counter], least: int = 1
+) -> Table:
+    """Why each counter is wrong, how often, and where; those of at least so many networks."""
     rows: list[dict[str, Any]] = []
     for counter in present:
         why: dict[str, list[Examined]] = {}
@@ -127,6 +129,8 @@ def differences_table(examined: Sequence[Examined], present: Sequence[Counter]) 
             if said is not None and said.difference:
                 why.setdefault(said.difference, []).append(one)
         for difference, those in sorted(why.items(), key=lambda item: -len(item[1])):
+            if len(those) < least:
+                continue
             errors = [e for one in those if (e := one.error(counter.name)) is not None]
             rows.append({"counter": counter.name, "difference": difference,
                          "networks": len(those), "least": min(errors), "most": max(errors),
@@ -134,7 +138,8 @@ def differences_table(examined: Sequence[Examined], present: Sequence[Counter]) 
     columns = ("counter", "difference", "networks",
                *(Column(name=n, format="+.1%") for n in ("least", "most")), "such as")  # fmt: skip
     notes = ("Found by looking for parts of the true count that make up the difference; 'adds work "
-             "on single values' is an excess no larger than such work.",)  # fmt: skip
+             "on single values' is an excess no larger than such work.",
+             *([f"Left out: those of fewer than {least} networks."] if least > 1 else []))  # fmt: skip
     return Table.of("Differences beyond 1 %", rows, columns=columns, notes=notes)
 
 

@@ -332,6 +332,43 @@ def test_a_mistake_of_the_counting_itself_is_not_called_the_users(
         trace(nn.ReLU(), (4,))
 
 
+class Either(nn.Module):
+    """One of two layers, as the data say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.few, self.many = nn.Linear(4, 8), nn.Linear(4, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.few(x) if x.sum() > 0 else self.many(x)
+
+
+def test_real_numbers_decide_where_the_data_do() -> None:
+    network, ones = Either(), torch.ones(1, 4)
+    with pytest.raises(CannotTrace, match="real=True"):
+        trace(network, inputs=ones)
+    assert trace(network, inputs=ones, real=True).macs == 32
+    assert trace(network, inputs=-ones, real=True).macs == 64
+    assert all(p.grad is None for p in network.parameters())
+    with pytest.raises(CannotTrace, match="Build it on the CPU"):
+        trace(network.to("meta"), inputs=ones, real=True)
+
+
+@settings(deadline=None, max_examples=20)
+@given(stacks())
+def test_real_numbers_and_shapes_alone_count_the_same(
+    stack: tuple[nn.Sequential, tuple[int, int, int], int],
+) -> None:
+    network, shape, batch = stack
+    before = [b.clone() for b in network.buffers()]
+    alone, real = trace(network, shape, batch=batch), trace(network, shape, batch=batch, real=True)
+    for one, other in zip(alone.layers, real.layers, strict=True):
+        assert (one.macs, one.backward_macs, one.other_flops, one.output_shape, one.field) == (
+            other.macs, other.backward_macs, other.other_flops, other.output_shape, other.field,
+        )  # fmt: skip
+    assert all(map(torch.equal, before, network.buffers()))
+
+
 class TwoInputs(nn.Module):
     """Needs two tensors."""
 

@@ -15,6 +15,7 @@ from torch.nn.modules import module as module_hooks
 
 from epochlab.cost.counting import tensors_in
 from epochlab.cost.layer import shape_text
+from epochlab.cost.quick import QUICK
 from epochlab.cost.receptive import Tracker
 from epochlab.cost.recorder import Loose, Recorder, Scope
 from epochlab.errors import CannotTrace, EpochlabError
@@ -28,9 +29,8 @@ ONE_ROW = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
 class Passes:
     """One recorded forward pass and, where asked for, the backward pass of its outputs."""
 
-    def __init__(
-        self, module: nn.Module, inputs: Sequence[Tensor], tracker: Tracker | None
-    ) -> None:
+    def __init__(self, module: nn.Module, inputs: Sequence[Tensor], tracker: Tracker | None,
+                 real: bool = False) -> None:  # fmt: skip
         self.module = module
         self.tracker = tracker
         self.names: dict[int, str] = {}
@@ -50,7 +50,7 @@ class Passes:
                for t in (*module.parameters(), *module.buffers(), *inputs)}  # fmt: skip
         self.root = Scope(None, "", 0, None, False)
         self.calls: dict[int, int] = {}
-        self.recorder = Recorder(self.root, loose, own, tracker)
+        self.recorder = Recorder(self.root, loose, own, tracker, {} if real else QUICK)
         self.output_shapes: tuple[tuple[int, ...], ...] = ()
         self.ran_backward = False
 
@@ -84,6 +84,8 @@ class Passes:
                 ends, wanted, [torch.empty_like(t) for t in ends], allow_unused=True
             )
         except Exception as error:
+            if _is_our_own(error):
+                raise
             raise CannotTrace(
                 f"{type(self.module).__name__} runs forward, but not backward "
                 f"({_first_line(error)}). Ask for the forward count alone: backward=False, or "
@@ -149,7 +151,8 @@ class Passes:
                 f"{given} and{at} asks for the value of a number ({said}). A trace has shapes "
                 "only, so it cannot follow a branch or a size that depends on the data. Fix the "
                 "branch (pass an argument that decides it, or set the option that turns the "
-                "data-dependent part off), or trace the parts before and after it on their own."
+                "data-dependent part off), or run it with real numbers from Python: "
+                "epochlab.cost.trace(module, inputs=..., real=True)."
             )
         if isinstance(error, TypeError):
             return CannotTrace(
@@ -193,7 +196,7 @@ def _is_our_own(error: BaseException) -> bool:
     ]  # fmt: skip
     # The last of our own functions either called the module, or handed an operator to PyTorch on
     # its behalf; anything else was our work.
-    return ours[-1] not in ("_forward", "run_operator")
+    return ours[-1] not in ("_forward", "_backward", "run_operator")
 
 
 def _first_line(error: BaseException) -> str:
@@ -207,4 +210,5 @@ def _asks_for_values(error: BaseException) -> bool:
         "cannot be called on meta tensors", "Cannot copy out of meta tensor", "aten::nonzero",
         "aten::_local_scalar_dense", "data-dependent", "aten::equal", "aten::is_nonzero",
         "The tensor has a non-zero number of elements, but its data is not allocated",
+        "torch.nonzero() raises unimplemented", "is not on the expected device",
     ))  # fmt: skip

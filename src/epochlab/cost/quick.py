@@ -143,7 +143,7 @@ def max_pooling_backward(gradient: Tensor, x: Tensor, *rest: Any) -> Any:
     return _like(x) if x.is_contiguous() and gradient.is_contiguous() else NotImplemented
 
 
-def of_values(gradient: Tensor, x: Tensor, *rest: Any) -> Any:
+def of_values(gradient: Tensor, x: Tensor, *rest: Any, **named: Any) -> Any:
     """The gradient of a function of single values."""
     if x.dtype == torch.float32 and gradient.shape == x.shape and gradient.dtype == x.dtype:
         return max_pooling_backward(gradient, x)

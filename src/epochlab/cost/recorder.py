@@ -7,6 +7,7 @@ and the number under way is known both when the forward operator runs and when i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from epochlab.cost.counting import FREE, Count, Rule, first_tensor, rule_of, tensors_in
-from epochlab.cost.quick import QUICK
 from epochlab.cost.receptive import ReceptiveField, Tracker
 
 Operator = torch._ops.OpOverload
@@ -74,7 +74,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
     """Books operators to the scope under way, which the modules' hooks set."""
 
     def __init__(self, root: Scope, loose: dict[int, Loose], own: set[int],
-                 tracker: Tracker | None) -> None:  # fmt: skip
+                 tracker: Tracker | None,
+                 quick: Mapping[Any, Callable[..., Any]]) -> None:  # fmt: skip
         super().__init__()  # type: ignore[no-untyped-call] # the same
         self.scope = root
         self.loose = loose
@@ -82,6 +83,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         self.storages = own
         "storages that autograd may keep at no further cost: parameters, inputs, those kept already"
         self.tracker = tracker
+        self.quick = quick
+        "operator -> a short formula of its result's shape; empty where numbers are real"
         self.rules: dict[Operator, Rule | None] = {}
         self.missing = Missing()
         self.by_number: dict[int, Operation] = {}
@@ -101,7 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         kwargs = kwargs or {}
-        quick = QUICK.get(func)
+        quick = self.quick.get(func)
         out = NotImplemented if quick is None else quick(*args, **kwargs)
         if out is NotImplemented:
             out = run_operator(func, args, kwargs)

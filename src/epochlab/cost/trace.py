@@ -20,6 +20,7 @@ from epochlab.cost.receptive import Tracker
 from epochlab.cost.rows import rows_of, uncounted_of
 from epochlab.errors import CannotTrace
 from epochlab.networks import Network
+from epochlab.randomness import generator
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 
@@ -47,6 +48,7 @@ def trace(
     backward: bool = True,
     fields: bool = True,
     strict: bool = False,
+    real: bool = False,
     name: str = "",
 ) -> Cost:
     """Count what one forward (and backward) pass of `module` costs, layer by layer.
@@ -56,14 +58,23 @@ def trace(
     of `inputs` matter. `training` counts the module as it runs in training (dropout, auxiliary
     heads). Without `backward` or `fields` that part is left out, and the rest takes less time.
 
+    `real` runs the module with real numbers on the CPU, with its own weights, where a branch or a
+    size depends on the data: `inputs` then count with their values (an `input_shape` stands for
+    normally distributed ones), and the counts hold for these values.
+
     Raises CannotTrace when the forward pass fails on these inputs or depends on values that only a
     real run knows, and, with `strict`, when an operator has no counting rule.
     """
-    arguments, named = _arguments(input_shape, batch, inputs)
+    arguments, named = _arguments(input_shape, batch, inputs, "cpu" if real else "meta")
     given = list(tensors_in((arguments, tuple(named.values()))))
-    standin = module if _on_meta(module) else _standin(module)
+    if real and _has_meta(module):
+        raise CannotTrace(
+            f"{type(module).__name__} is to run with real numbers, and its weights are on the meta "
+            "device, where there are none. Build it on the CPU."
+        )
+    standin = module if real or _on_meta(module) else _standin(module)
     tracker = Tracker(*given) if fields else None
-    passes = Passes(standin, given, tracker)
+    passes = Passes(standin, given, tracker, real)
     was_training = {child: child.training for child in standin.modules()}
     try:
         standin.train(training)
@@ -91,9 +102,9 @@ def trace(
 
 
 def _arguments(
-    input_shape: Sequence[int] | None, batch: int, inputs: Inputs | None
+    input_shape: Sequence[int] | None, batch: int, inputs: Inputs | None, device: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of forward, every tensor on the meta device."""
+    """Positional and keyword arguments of forward, every tensor on the device."""
     if (inputs is None) == (input_shape is None):
         raise CannotTrace(
             "Give either input_shape, one sample without the batch axis such as (3, 224, 224), or "
@@ -106,27 +117,36 @@ def _arguments(
                 f"input_shape is {sizes!r} and batch is {batch!r}; every size must be a whole "
                 "number, at least 1, for example (3, 224, 224)."
             )
-        return (torch.empty((batch, *sizes), device="meta"),), {}
+        made = generator(0, "trace") if device == "cpu" else None
+        return (torch.randn((batch, *sizes), device=device, generator=made),), {}
     if isinstance(inputs, Tensor):
-        return (_stand_in(inputs),), {}
+        return (_stand_in(inputs, device),), {}
     if isinstance(inputs, Mapping):
-        return (), {key: _stand_in(value) for key, value in inputs.items()}
+        return (), {key: _stand_in(value, device) for key, value in inputs.items()}
     assert inputs is not None
-    return tuple(_stand_in(value) for value in inputs), {}
+    return tuple(_stand_in(value, device) for value in inputs), {}
 
 
-def _stand_in(value: Any) -> Any:
-    """Tensors anywhere in `value` become meta tensors; all else stays."""
+def _stand_in(value: Any, device: str) -> Any:
+    """Tensors anywhere in `value` go to the device; where they have no values, zeros do."""
     if isinstance(value, Tensor):
-        return value if value.is_meta else torch.empty_like(value, device="meta")
+        if value.device.type == device:
+            return value
+        if device == "meta":
+            return torch.empty_like(value, device="meta")
+        return torch.zeros_like(value, device=device) if value.is_meta else value.to(device)
     if isinstance(value, (list, tuple)):
-        return type(value)(_stand_in(v) for v in value)
+        return type(value)(_stand_in(v, device) for v in value)
     if isinstance(value, dict):
-        return {k: _stand_in(v) for k, v in value.items()}
+        return {k: _stand_in(v, device) for k, v in value.items()}
     return value
 
 
 # --- the module -----------------------------------------------------------------------------------
+
+
+def _has_meta(module: nn.Module) -> bool:
+    return any(t.is_meta for t in (*module.parameters(), *module.buffers()))
 
 
 def _on_meta(module: nn.Module) -> bool:
