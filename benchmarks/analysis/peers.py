@@ -275,10 +275,20 @@ def epochlab_forward(module: nn.Module, args: Any, kwargs: Any) -> Said:
     return Said(float(found.macs), found.parameters)
 
 
+def epochlab_real(module: nn.Module, args: Any, kwargs: Any) -> Said:
+    """With real numbers: for networks in which the data decide what is computed."""
+    from epochlab import cost
+
+    found = cost.trace(module, inputs=kwargs or args, backward=False, fields=False, real=True)
+    return Said(float(found.macs), found.parameters)
+
+
 HALVED = "FLOPs, 2 per MAC in its formulas: halved"
 MACS = "promises MACs: taken as they are"
 PEERS: tuple[Counter, ...] = (
     Counter("epochlab", "epochlab", epochlab, "meta", "MACs", "epochlab.cost"),
+    Counter("epochlab, real", "epochlab", epochlab_real, "cpu", "MACs, with real numbers",
+            "epochlab.cost"),
     Counter("torch, cpu", "torch", torch_counter, "cpu", HALVED),
     Counter("torch, meta", "torch", torch_counter, "meta", HALVED),
     Counter("fvcore", "fvcore", fvcore, "cpu", "'one fused multiply-add is one flop': as it is",

@@ -139,7 +139,8 @@ def differences_table(
                *(Column(name=n, format="+.1%") for n in ("least", "most")), "such as")  # fmt: skip
     notes = ("Found by looking for parts of the true count that make up the difference; 'adds work "
              "on single values' is an excess no larger than such work.",
-             *([f"Left out: those of fewer than {least} networks."] if least > 1 else []))  # fmt: skip
+             *([f"Left out: those of fewer than {least} networks."] if least > 1 else []),
+    )  # fmt: skip
     return Table.of("Differences beyond 1 %", rows, columns=columns, notes=notes)
 
 

@@ -78,6 +78,29 @@ def test_other_operations(function: Callable[..., Any], shape: tuple[int, ...], 
     assert counts(function, shape) == (0, other)
 
 
+def test_attention_in_one_operator_counts_as_taken_apart() -> None:
+    layer = nn.TransformerEncoderLayer(16, 4, 24, batch_first=True)
+    attention = nn.MultiheadAttention(16, 4, batch_first=True)
+    x = torch.randn(2, 5, 16)
+    for module, inputs, used in (
+        (layer, (x,), "_transformer_encoder_layer_fwd"),
+        (attention, (x, x, x), "_native_multi_head_attention"),
+    ):
+        at_once = trace(module, inputs=inputs, real=True, backward=False)
+        assert used in {name for row in at_once.layers for name in row.operators}
+        assert at_once.macs == trace(module, inputs=inputs).macs
+        assert not at_once.uncounted
+
+
+def test_products_of_groups_use_every_row_once() -> None:
+    rows, matrices = torch.empty(12, 8, device="meta"), torch.empty(3, 8, 5, device="meta")
+    out = torch.empty(12, 5, device="meta")
+    assert BY_NAME["_grouped_mm"].count((rows, matrices), out).macs == 12 * 8 * 5
+    side, other = torch.empty(8, 12, device="meta"), torch.empty(12, 5, device="meta")
+    out = torch.empty(3, 8, 5, device="meta")
+    assert BY_NAME["_grouped_mm"].count((side, other), out).macs == 8 * 12 * 5
+
+
 def test_no_operator_is_both_counted_and_free() -> None:
     assert not set(BY_NAME) & MOVES_DATA
 

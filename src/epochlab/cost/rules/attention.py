@@ -38,6 +38,29 @@ def _attention(query: Any, key: Any, value: Any, times: int) -> Count:
     return Count(macs, times * (SOFTMAX_EACH + 1) * scores, formula)
 
 
+def whole_attention(args: Args, out: Any) -> Count:
+    """Projections of queries, keys and values, attention, and the projection of its result.
+
+    PyTorch's single operator for inference; heads share the width, so their number is of no matter.
+    """
+    query, key, width = args[0], args[1], args[3]
+    rows, keys = query.shape[0] * query.shape[1], key.shape[0] * key.shape[1]
+    projected = 2 * (rows + keys) * width * width
+    scores = rows * key.shape[1]
+    formula = f"2*({rows} + {keys}) rows * {width}*{width} + 2*{rows}*{key.shape[1]}*{width}"
+    return Count(projected + 2 * scores * width, (SOFTMAX_EACH + 1) * scores * args[4], formula)
+
+
+def encoder_layer(args: Args, out: Any) -> Count:
+    """`whole_attention` of a sequence with itself, and the two matrices that follow."""
+    source, width, heads, first, second = args[0], args[1], args[2], args[14], args[16]
+    attended = whole_attention((source, source, source, width, heads), out)
+    rows = source.shape[0] * source.shape[1]
+    weights = first.numel() + second.numel()
+    return Count(attended.macs + rows * weights, attended.other + rows * first.shape[0],
+                 f"{attended.formula} + {rows} rows * {weights} weights")  # fmt: skip
+
+
 def recurrent_layer(args: Args, out: Any) -> Count:
     """One direction of an LSTM layer in oneDNN's form: both weight matrices at every step."""
     inputs, from_input, from_hidden = args[0], args[1], args[2]
@@ -66,6 +89,8 @@ RULES = {
                  "cudnn_attention", "fused_attention_overrideable")},
     "_flash_attention_forward": Rule("attention", attention),
     "_efficient_attention_forward": Rule("attention", attention),
+    "_native_multi_head_attention": Rule("attention", whole_attention),
+    "_transformer_encoder_layer_fwd": Rule("attention", encoder_layer),
     "mkldnn_rnn_layer": Rule("recurrent", recurrent_layer),
     "_cudnn_rnn": Rule("recurrent", cudnn_layers),
     "_thnn_fused_lstm_cell": Rule("recurrent", lambda args, out: Count(

@@ -88,6 +88,14 @@ def euclidean_distances(args: Args, out: Any) -> Count:
     return Count(macs, lengths + 2 * out.numel(), f"{inner} products * {product(out.numel())}")
 
 
+def grouped(args: Args, out: Any) -> Count:
+    """Products of groups of rows, each with a matrix of its own: every row is used once."""
+    a, b = args[0], args[1]
+    inner = a.shape[-1]
+    outputs = a.shape[0] * b.shape[1] if a.ndim == b.ndim == 2 else out.numel()
+    return Count(outputs * inner, 0, f"{product(inner)} products * {product(outputs)}")
+
+
 RULES = {
     "mm": Rule("matrix product", mm),
     "bmm": Rule("matrix product", mm),
@@ -104,5 +112,6 @@ RULES = {
     "ger": Rule("outer product", ger),
     "linear": Rule("linear", linear),
     "_euclidean_dist": Rule("distance", euclidean_distances),
+    "_grouped_mm": Rule("matrix product", grouped),
     "_trilinear": Rule("bilinear", trilinear),
 }
