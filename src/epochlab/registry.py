@@ -63,6 +63,8 @@ def _only_class(module: types.ModuleType, family: str) -> type[Component]:
 
 
 _OUTSIDE_PREFIX = "epochlab_outside_"
+_outside: set[str] = set()
+"names of the modules loaded from outside; sys.modules is long, and every run asks"
 
 
 def load_source(path: Path) -> types.ModuleType:
@@ -77,6 +79,7 @@ def load_source(path: Path) -> types.ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    _outside.add(module_name)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -98,8 +101,7 @@ def outside_hashes() -> dict[str, str]:
 
 def outside_sources() -> list[str]:
     """Paths of the files loaded from outside the package, for processes that need them too."""
-    ours = [name for name in sys.modules if name.startswith(_OUTSIDE_PREFIX)]
-    return sorted(str(sys.modules[name].__file__) for name in ours if sys.modules[name].__file__)
+    return sorted(str(sys.modules[name].__file__) for name in _outside if name in sys.modules)
 
 
 def _load_outside(family: str, name: str) -> type[Component]:

@@ -10,9 +10,9 @@ import pytest
 import epochlab.train.store as store_module
 from epochlab.augment.crop_flip import CropFlip
 from epochlab.augment.cutout import Cutout
+from epochlab.datasets._files import file_sha256
 from epochlab.errors import RunLocked, StoreError, UserError
 from epochlab.optimizers.sgd import Sgd
-from epochlab.train.execute import file_sha256
 from epochlab.train.lab import Lab
 from epochlab.train.plan import Planner, forecast
 from epochlab.train.store import Store

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from epochlab.datasets._files import file_sha256
 from epochlab.errors import BadCheckpoint, Interrupted
-from epochlab.train.execute import execute, file_sha256
+from epochlab.train.execute import execute
 from epochlab.train.store import Store
 from epochlab.train.trial import Trial
 
@@ -20,7 +21,11 @@ KEPT = ("rows.jsonl", "model.safetensors", "best.safetensors", "trial.json")
 def digests(store: Store, trial: Trial) -> dict[str, str]:
     folder = store.run_folder(trial.key)
     assert folder.is_done
-    return {n: file_sha256(folder.file(n)) for n in KEPT if folder.file(n).exists()}
+    found = {n: file_sha256(folder.file(n)) for n in KEPT if folder.file(n).exists()}
+    noted = folder.done()
+    assert noted["rows_sha256"] == found["rows.jsonl"]
+    assert noted["model_sha256"] == found["model.safetensors"]
+    return found
 
 
 def stop_after(count: int) -> object:

@@ -7,13 +7,11 @@ then kept whatever it costs; 0 saves after every step. What a run computes does 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,8 +30,8 @@ from epochlab.train.state import (
     weights,
     write_tensors,
 )
-from epochlab.train.store import Journal, RunFolder, Store, begin, storing
-from epochlab.train.trial import Trial
+from epochlab.train.store import Journal, RunFolder, Store, storing
+from epochlab.train.trial import Trial, to_plain
 
 # A checkpoint is taken when this much time has passed and it costs at most this share of it.
 CHECKPOINT_EVERY_S = 10.0
@@ -68,7 +66,8 @@ def execute(
         raise BadOption("device is 'cuda', but torch sees no CUDA device here. Use --device cpu.")
     with folder.locked():
         if not folder.is_done:
-            begin(store, trial)
+            if not folder.file("trial.json").exists():
+                folder.write_json("trial.json", to_plain(trial))
             if not folder.file("checkpoint.safetensors").exists():
                 facts = record.facts(torch.get_num_threads(), asked_by)
                 folder.write_json("record.json", facts)
@@ -162,11 +161,11 @@ class _Writer:
         if row.get("is_best"):
             self._tensors("best.safetensors")
 
-    def _tensors(self, name: str) -> Path:
+    def _tensors(self, name: str) -> str:
+        """Write the present weights; returns the file's SHA-256."""
         path = self.folder.file(name)
         with storing(path):
-            write_tensors(weights(self.state), path, {"key": self.folder.key})
-        return path
+            return write_tensors(weights(self.state), path, {"key": self.folder.key})
 
     def checkpoint_if_due(self) -> None:
         waited = time.perf_counter() - self.saved_at
@@ -188,18 +187,11 @@ class _Writer:
         self.segment()
         self.rows.flush()
         self.clock.flush()
-        model = self._tensors("model.safetensors")
         self.folder.write_json("DONE", {
             "status": status,
-            "rows_sha256": file_sha256(self.folder.file("rows.jsonl")),
-            "model_sha256": file_sha256(model),
+            "rows_sha256": self.rows.sha256(),
+            "model_sha256": self._tensors("model.safetensors"),
         })  # fmt: skip
         # The second is what a kill in the middle of a checkpoint left.
         for name in ("checkpoint.safetensors", "checkpoint.safetensors.part"):
             self.folder.file(name).unlink(missing_ok=True)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -174,18 +175,21 @@ def save_checkpoint(state: State, path: Path, extra: dict[str, Any]) -> None:
     write_tensors(tensors, path, meta)
 
 
-def write_tensors(tensors: dict[str, Tensor], path: Path, meta: dict[str, str]) -> None:
+def write_tensors(tensors: dict[str, Tensor], path: Path, meta: dict[str, str]) -> str:
     """Safetensors under a temporary name, then renamed; a failed write leaves nothing behind.
 
     The name is ours, so that what a kill leaves of it is known and taken away in the end.
+    Returns the SHA-256 of the file's bytes, 64 hex digits.
     """
     temporary = path.with_name(path.name + ".part")
+    content = save(tensors, metadata=meta)
     try:
-        temporary.write_bytes(save(tensors, metadata=meta))
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+    return hashlib.sha256(content).hexdigest()
 
 
 def load_checkpoint(state: State, path: Path) -> dict[str, Any]:

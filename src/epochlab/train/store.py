@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from epochlab.errors import RunLocked, StoreError, UnknownName
-from epochlab.train.trial import Trial, to_plain, trial_from_plain
+from epochlab.train.trial import Trial, trial_from_plain
 
 STORE_VARIABLE = "EPOCHLAB_STORE"
 DEFAULT_STORE = "epochlab-store"
@@ -206,6 +207,7 @@ class Journal:
             self.file: IO[bytes] = path.open("ab")
             self.file.truncate(offset)
             self.file.seek(0, os.SEEK_END)
+            self.digest = hashlib.sha256(path.read_bytes() if offset else b"")
 
     def add(self, row: dict[str, Any]) -> None:
         self.pending.append(row)
@@ -215,12 +217,17 @@ class Journal:
     def flush(self) -> int:
         """Write what is pending; returns the file's length."""
         if self.pending:
-            text = "".join(f"{_encode(row)}\n" for row in self.pending)
+            lines = "".join(f"{_encode(row)}\n" for row in self.pending).encode()
             with storing(self.path):
-                self.file.write(text.encode())
+                self.file.write(lines)
                 self.file.flush()
+            self.digest.update(lines)
             self.pending.clear()
         return self.file.tell()
+
+    def sha256(self) -> str:
+        """SHA-256 of what is in the file after a flush, 64 hex digits."""
+        return self.digest.hexdigest()
 
     def close(self) -> None:
         with storing(self.path):
@@ -228,13 +235,3 @@ class Journal:
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
-
-def begin(store: Store, trial: Trial) -> RunFolder:
-    """The trial's folder, with its trial.json."""
-    folder = store.run_folder(trial.key)
-    with storing(folder.path):
-        folder.path.mkdir(parents=True, exist_ok=True)
-    if not folder.file("trial.json").exists():
-        folder.write_json("trial.json", to_plain(trial))
-    return folder
