@@ -23,6 +23,7 @@ from epochlab.cli._progress import progress_display
 from epochlab.datasets import Data
 from epochlab.optimizers.sgd import Sgd
 from epochlab.train.batches import Scaling, TrainingBatches
+from epochlab.train.engines import eager
 from epochlab.train.lab import Lab
 from epochlab.train.state import build_network, fresh_state
 from epochlab.train.store import Store
@@ -96,9 +97,7 @@ def ours(work: Work) -> Contestant:
 
             def row(self, trial: Trial, row: dict[str, Any]) -> None:
                 self.display.row(trial, row)
-                if row["row"] == "step":
-                    work.tick()
-                elif row["row"] == "start":
+                if row["row"] == "start":
                     watch.start()
                 elif row["row"] == "epoch" and row["epoch"] == trial.epochs:
                     watch.stop()
@@ -110,11 +109,30 @@ def ours(work: Work) -> Contestant:
         ):
             lab = Lab(Store(Path(folder)), watcher=Watcher(display), processes=0)
             lab._loaded[trial.data] = work.data
-            lab.run_all([trial])
+            with ticking(work.tick):
+                lab.run_all([trial])
         assert watch.timed is not None
         return watch.timed
 
     return run
+
+
+@contextlib.contextmanager
+def ticking(tick: Tick) -> Iterator[None]:
+    """Call `tick` each time that our loop has done with a step's row."""
+    train = eager.train
+
+    def train_and_tick(*given: Any) -> Iterator[eager.Row]:
+        for row in train(*given):
+            yield row
+            if row["row"] == "step":
+                tick()
+
+    eager.train = train_and_tick
+    try:
+        yield
+    finally:
+        eager.train = train
 
 
 def plain(work: Work) -> Contestant:

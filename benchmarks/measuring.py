@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -70,6 +71,15 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return low, middle, high
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where the true median lies with at least 95 %: order statistics, as in the sign test."""
+    ordered, n = sorted(values), len(values)
+    below = 0
+    while 2 * sum(math.comb(n, k) for k in range(below + 1)) <= 0.05 * 2**n:
+        below += 1
+    return ordered[max(0, below - 1)], ordered[min(n - 1, n - below)]
 
 
 def compared(

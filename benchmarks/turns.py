@@ -1,7 +1,7 @@
 """Two loops take turns of a few steps each, so that the machine's moods meet both alike.
 
 Whole rounds differ by several percent on a shared machine; the two times of one pair of turns,
-a tenth of a second apart, hardly do. What happens rarely (a checkpoint, a redraw) is in the sums.
+hardly any time apart, hardly do. What happens rarely (a checkpoint, a redraw) is in the sums.
 """
 
 from __future__ import annotations

@@ -116,6 +116,24 @@ def test_gradients_of_values(func: Any, shape: list[int]) -> None:
         assert quick.QUICK[func](wide, wide, *rest.get(func, [])) is NotImplemented
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "ends"),
+    [((8, 4), (2, 4, 8), (3, 8)), ((2, 4, 8), (8, 12), (4, 12)), ((4, 8), (8, 4), (4, 8)),
+     ((2, 3, 4), (2, 4, 8), None)],
+)  # fmt: skip
+def test_products_of_groups(
+    a: tuple[int, ...], b: tuple[int, ...], ends: tuple[int, ...] | None
+) -> None:
+    """The meta formula takes only bfloat16, so the operator itself on the CPU is the measure."""
+    offs = None if ends is None else torch.tensor(ends, dtype=torch.int32)
+    real = aten._grouped_mm.default(torch.ones(a), torch.ones(b), offs=offs)
+    own = quick.grouped_product(
+        meta(*a), meta(*b), offs=None if offs is None else torch.empty_like(offs, device="meta")
+    )
+    assert own.is_meta
+    assert (own.shape, own.dtype) == (real.shape, real.dtype)
+
+
 @settings(deadline=None)
 @given(
     batch=SIZES, channels=SIZES, side=st.integers(4, 11), kernel=st.integers(1, 3),

@@ -46,7 +46,7 @@ def test_stopped_at_every_row(make: object, tmp_path: Path) -> None:
     for cut in range(1, rows):
         store = Store(tmp_path / f"cut{cut}")
         with pytest.raises(Interrupted):
-            execute(store, trial, data, should_stop=stop_after(cut))  # type: ignore[arg-type]
+            execute(store, trial, data, should_stop=stop_after(cut), look_every_s=0)  # type: ignore[arg-type]
         resumed = execute(store, trial, data)
         assert resumed.rows == whole.rows
         assert digests(store, trial) == expected
@@ -60,7 +60,7 @@ def test_stopped_again_and_again(store: Store) -> None:
     stops = 0
     while True:
         try:
-            execute(store, trial, data, should_stop=stop_after(2))  # type: ignore[arg-type]
+            execute(store, trial, data, should_stop=stop_after(2), look_every_s=0)  # type: ignore[arg-type]
             break
         except Interrupted:
             stops += 1
@@ -75,7 +75,7 @@ def test_rows_past_the_checkpoint_are_redone(store: Store) -> None:
     data = trial.data.load()
     torch.set_num_threads(1)
     with pytest.raises(Interrupted):
-        execute(store, trial, data, should_stop=stop_after(5))  # type: ignore[arg-type]
+        execute(store, trial, data, should_stop=stop_after(5), look_every_s=0)  # type: ignore[arg-type]
     folder = store.run_folder(trial.key)
     with folder.file("rows.jsonl").open("a") as file:
         file.write('{"row":"step","step":5,"epoch":1,"loss":9.9}\n{"row":"st')
@@ -88,7 +88,7 @@ def test_damaged_checkpoint_is_refused(store: Store) -> None:
     trial = quick_trial()
     data = trial.data.load()
     with pytest.raises(Interrupted):
-        execute(store, trial, data, should_stop=stop_after(5))  # type: ignore[arg-type]
+        execute(store, trial, data, should_stop=stop_after(5), look_every_s=0)  # type: ignore[arg-type]
     checkpoint = store.run_folder(trial.key).file("checkpoint.safetensors")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     with pytest.raises(BadCheckpoint, match="not a complete safetensors file"):

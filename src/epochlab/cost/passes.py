@@ -18,6 +18,7 @@ from epochlab.cost.layer import shape_text
 from epochlab.cost.quick import QUICK
 from epochlab.cost.receptive import Tracker
 from epochlab.cost.recorder import Loose, Recorder, Scope
+from epochlab.cost.values import ListIndices, Values
 from epochlab.errors import CannotTrace, EpochlabError
 
 _FOLDER = Path(__file__).parent
@@ -27,10 +28,13 @@ ONE_ROW = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
 
 
 class Passes:
-    """One recorded forward pass and, where asked for, the backward pass of its outputs."""
+    """One recorded forward pass and, where asked for, the backward pass of its outputs.
+
+    `values` is what is known of the numbers; None where all are real.
+    """
 
     def __init__(self, module: nn.Module, inputs: Sequence[Tensor], tracker: Tracker | None,
-                 real: bool = False) -> None:  # fmt: skip
+                 values: Values | None) -> None:  # fmt: skip
         self.module = module
         self.tracker = tracker
         self.names: dict[int, str] = {}
@@ -50,7 +54,8 @@ class Passes:
                for t in (*module.parameters(), *module.buffers(), *inputs)}  # fmt: skip
         self.root = Scope(None, "", 0, None, False)
         self.calls: dict[int, int] = {}
-        self.recorder = Recorder(self.root, loose, own, tracker, {} if real else QUICK)
+        self.recorder = Recorder(self.root, loose, own, tracker,
+                                 {} if values is None else QUICK, values)  # fmt: skip
         self.output_shapes: tuple[tuple[int, ...], ...] = ()
         self.ran_backward = False
 
@@ -58,7 +63,9 @@ class Passes:
         """Forward, then the gradients of all outputs with respect to all parameters."""
         wanted = [p for p in self.module.parameters() if p.requires_grad] if backward else []
         kept = saved_tensors_hooks(self.recorder.keep, lambda t: t)
-        with self._hooks(), torch.set_grad_enabled(bool(wanted)), self.recorder:
+        values = self.recorder.values
+        lists = ListIndices() if values is not None and values.twins else contextlib.nullcontext()
+        with self._hooks(), torch.set_grad_enabled(bool(wanted)), self.recorder, lists:
             with kept if wanted else contextlib.nullcontext():
                 outputs = self._forward(arguments, named)
             self.output_shapes = tuple(tuple(t.shape) for t in tensors_in((outputs,)))
@@ -196,7 +203,7 @@ def _is_our_own(error: BaseException) -> bool:
     ]  # fmt: skip
     # The last of our own functions either called the module, or handed an operator to PyTorch on
     # its behalf; anything else was our work.
-    return ours[-1] not in ("_forward", "_backward", "run_operator")
+    return ours[-1] not in ("_forward", "_backward", "run_operator", "__torch_function__")
 
 
 def _first_line(error: BaseException) -> str:

@@ -115,6 +115,24 @@ def added_matrix_product(c: Tensor, a: Tensor, b: Tensor, **named: Any) -> Any:
     return matrix_product(a, b)
 
 
+def grouped_product(
+    a: Tensor, b: Tensor, offs: Tensor | None = None, bias: Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> Any:  # fmt: skip
+    """Products of groups of rows (or columns, or inner numbers) that end at the offsets.
+
+    PyTorch's own formula of the shape asks for bfloat16, which its CPU operator does not.
+    """
+    if a.dtype == torch.bfloat16 or not (a.is_meta and b.is_meta):
+        return NotImplemented
+    sizes = (a.shape[-2], b.shape[-1])
+    if a.ndim == b.ndim == 3:
+        sizes = (a.shape[0], *sizes)
+    elif a.ndim == b.ndim == 2 and offs is not None:
+        sizes = (len(offs), *sizes)
+    return torch.empty(sizes, dtype=out_dtype or a.dtype, device=META)
+
+
 def max_pooling(
     x: Tensor, kernel: list[int], stride: list[int] = (), padding: list[int] = (0,),  # type: ignore[assignment] # as the operator's schema says
     dilation: list[int] = (1,), ceil_mode: bool = False,  # type: ignore[assignment] # the same
@@ -202,6 +220,7 @@ QUICK: dict[Any, Callable[..., Any]] = {
     aten.mm.default: matrix_product,
     aten.bmm.default: matrix_product,
     aten.addmm.default: added_matrix_product,
+    aten._grouped_mm.default: grouped_product,
     aten.add.Tensor: same_pair,
     aten.sub.Tensor: same_pair,
     aten.mul.Tensor: same_pair,

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from epochlab.cost.counting import FREE, Count, Rule, first_tensor, rule_of, tensors_in
 from epochlab.cost.receptive import ReceptiveField, Tracker
+from epochlab.cost.values import ASKING, MAKES, Values
 
 Operator = torch._ops.OpOverload
 Loose = tuple[Tensor, tuple[tuple[nn.Parameter, str], ...]]
@@ -74,8 +75,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
     """Books operators to the scope under way, which the modules' hooks set."""
 
     def __init__(self, root: Scope, loose: dict[int, Loose], own: set[int],
-                 tracker: Tracker | None,
-                 quick: Mapping[Any, Callable[..., Any]]) -> None:  # fmt: skip
+                 tracker: Tracker | None, quick: Mapping[Any, Callable[..., Any]],
+                 values: Values | None) -> None:  # fmt: skip
         super().__init__()  # type: ignore[no-untyped-call] # the same
         self.scope = root
         self.loose = loose
@@ -85,6 +86,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         self.tracker = tracker
         self.quick = quick
         "operator -> a short formula of its result's shape; empty where numbers are real"
+        self.values = values
+        "what is known of numbers although none is computed; nothing where numbers are real"
         self.rules: dict[Operator, Rule | None] = {}
         self.missing = Missing()
         self.by_number: dict[int, Operation] = {}
@@ -104,10 +107,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         kwargs = kwargs or {}
-        quick = self.quick.get(func)
+        quick, values = self.quick.get(func), self.values
         out = NotImplemented if quick is None else quick(*args, **kwargs)
+        if out is NotImplemented and values is not None and func in ASKING:
+            out = values.answer(func, args, kwargs)
         if out is NotImplemented:
             out = run_operator(func, args, kwargs)
+        if values is not None and (values.twins or func in MAKES) and not self.backward:
+            values.note(func, args, kwargs, out)
         try:
             rule = self.rules[func]
         except KeyError:

@@ -18,6 +18,7 @@ from epochlab.cost.counting import tensors_in
 from epochlab.cost.passes import Passes
 from epochlab.cost.receptive import Tracker
 from epochlab.cost.rows import rows_of, uncounted_of
+from epochlab.cost.values import Values
 from epochlab.errors import CannotTrace
 from epochlab.networks import Network
 from epochlab.randomness import generator
@@ -55,7 +56,8 @@ def trace(
 
     `input_shape` is one sample, without the batch axis; or give `inputs`, whatever `forward` takes:
     a tensor, a sequence of arguments, or a mapping of keyword arguments. Only the shapes and types
-    of `inputs` matter. `training` counts the module as it runs in training (dropout, auxiliary
+    of `inputs` matter; where a branch or a size depends on whole numbers among them (positions,
+    masks), their values do. `training` counts the module as it runs in training (dropout, auxiliary
     heads). Without `backward` or `fields` that part is left out, and the rest takes less time.
 
     `real` runs the module with real numbers on the CPU, with its own weights, where a branch or a
@@ -65,16 +67,17 @@ def trace(
     Raises CannotTrace when the forward pass fails on these inputs or depends on values that only a
     real run knows, and, with `strict`, when an operator has no counting rule.
     """
-    arguments, named = _arguments(input_shape, batch, inputs, "cpu" if real else "meta")
+    values = None if real else Values()
+    arguments, named = _arguments(input_shape, batch, inputs, values)
     given = list(tensors_in((arguments, tuple(named.values()))))
     if real and _has_meta(module):
         raise CannotTrace(
             f"{type(module).__name__} is to run with real numbers, and its weights are on the meta "
             "device, where there are none. Build it on the CPU."
         )
-    standin = module if real or _on_meta(module) else _standin(module)
+    standin = module if values is None or _on_meta(module) else _standin(module, values)
     tracker = Tracker(*given) if fields else None
-    passes = Passes(standin, given, tracker, real)
+    passes = Passes(standin, given, tracker, values)
     was_training = {child: child.training for child in standin.modules()}
     try:
         standin.train(training)
@@ -102,9 +105,9 @@ def trace(
 
 
 def _arguments(
-    input_shape: Sequence[int] | None, batch: int, inputs: Inputs | None, device: str
+    input_shape: Sequence[int] | None, batch: int, inputs: Inputs | None, values: Values | None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of forward, every tensor on the device."""
+    """Positional and keyword arguments of forward: meta tensors, or real ones without `values`."""
     if (inputs is None) == (input_shape is None):
         raise CannotTrace(
             "Give either input_shape, one sample without the batch axis such as (3, 224, 224), or "
@@ -117,28 +120,29 @@ def _arguments(
                 f"input_shape is {sizes!r} and batch is {batch!r}; every size must be a whole "
                 "number, at least 1, for example (3, 224, 224)."
             )
-        made = generator(0, "trace") if device == "cpu" else None
-        return (torch.randn((batch, *sizes), device=device, generator=made),), {}
+        if values is not None:
+            return (torch.empty((batch, *sizes), device="meta"),), {}
+        return (torch.randn((batch, *sizes), generator=generator(0, "trace")),), {}
     if isinstance(inputs, Tensor):
-        return (_stand_in(inputs, device),), {}
+        return (_stand_in(inputs, values),), {}
     if isinstance(inputs, Mapping):
-        return (), {key: _stand_in(value, device) for key, value in inputs.items()}
+        return (), {key: _stand_in(value, values) for key, value in inputs.items()}
     assert inputs is not None
-    return tuple(_stand_in(value, device) for value in inputs), {}
+    return tuple(_stand_in(value, values) for value in inputs), {}
 
 
-def _stand_in(value: Any, device: str) -> Any:
-    """Tensors anywhere in `value` go to the device; where they have no values, zeros do."""
+def _stand_in(value: Any, values: Values | None) -> Any:
+    """Meta tensors for all tensors in `value`; or real ones, zeros where there are no numbers."""
     if isinstance(value, Tensor):
-        if value.device.type == device:
-            return value
-        if device == "meta":
-            return torch.empty_like(value, device="meta")
-        return torch.zeros_like(value, device=device) if value.is_meta else value.to(device)
+        if values is None:
+            return torch.zeros_like(value, device="cpu") if value.is_meta else value.cpu()
+        standin = torch.empty_like(value, device="meta")
+        values.given(standin, value)
+        return standin
     if isinstance(value, (list, tuple)):
-        return type(value)(_stand_in(v, device) for v in value)
+        return type(value)(_stand_in(v, values) for v in value)
     if isinstance(value, dict):
-        return {k: _stand_in(v, device) for k, v in value.items()}
+        return {k: _stand_in(v, values) for k, v in value.items()}
     return value
 
 
@@ -153,8 +157,8 @@ def _on_meta(module: nn.Module) -> bool:
     return all(t.is_meta for t in (*module.parameters(), *module.buffers()))
 
 
-def _standin(module: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers are on the meta device; no number is copied.
+def _standin(module: nn.Module, values: Values) -> nn.Module:
+    """A copy whose parameters and buffers are on the meta device; no weight is copied.
 
     Python's deepcopy is told beforehand what becomes of each tensor, so tied weights stay tied and
     lists of weights inside a module lead to the same stand-ins.
@@ -165,6 +169,7 @@ def _standin(module: nn.Module) -> nn.Module:
         memo[id(parameter)] = nn.Parameter(empty, parameter.requires_grad)
     for buffer in module.buffers():
         memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+        values.given(memo[id(buffer)], buffer)
     try:
         return copy.deepcopy(module, memo)
     except Exception as error:

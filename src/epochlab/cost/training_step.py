@@ -173,8 +173,10 @@ def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
             optimizer.look_ahead(w, slots)
     loss = step.forward()
     with live.unnoted():
-        earlier = [torch.empty_like(step.outputs) for _ in range(1, COUNTED_TOGETHER)]
-    live.backdate(earlier)
+        rows, classes = COUNTED_TOGETHER * len(step.outputs), step.outputs.shape[1:]
+        latest = step.outputs.new_empty(rows, *classes)
+        earlier = torch.empty(rows - len(step.outputs), dtype=torch.int64)
+    live.backdate(latest, earlier)
     step.backward(loss)
     live.phase = "update"
     with torch.no_grad():
@@ -189,7 +191,7 @@ def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
         for p in step.trained:
             p.grad = None
     live.phase = "scores"
-    torch.cat([*earlier, step.outputs]).argmax(1)
+    torch.cat([latest]).argmax(1)
 
 
 def _slots(optimizer: Optimizer, w: Tensor) -> dict[str, Tensor]:

@@ -118,7 +118,8 @@ def cut_and_continued(trial: Trial, data: Data) -> Cut:
         straight = execute(Store(Path(folder) / "straight"), trial, small)
         store = Store(Path(folder) / "cut")
         try:
-            execute(store, trial, small, watch=watch, should_stop=lambda: len(seen) >= middle)
+            execute(store, trial, small, watch=watch, should_stop=lambda: len(seen) >= middle,
+                    look_every_s=0)  # fmt: skip
         except Interrupted:
             stopped_at = seen[-1]
         else:

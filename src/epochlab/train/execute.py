@@ -38,6 +38,10 @@ CHECKPOINT_EVERY_S = 10.0
 CHECKPOINT_SHARE = 0.01
 CHECKPOINT_VARIABLE = "EPOCHLAB_CHECKPOINT_S"
 
+# Between two steps nobody is told and no question is asked unless this much time has passed: after
+# a step the processor has to fetch the code for it anew, which takes longer than running it.
+LOOK_EVERY_S = 0.05
+
 Watch = Callable[[dict[str, Any]], None]
 
 
@@ -49,13 +53,17 @@ def execute(
     watch: Watch | None = None,
     should_stop: Callable[[], bool] | None = None,
     checkpoint_every_s: float | None = None,
+    look_every_s: float = LOOK_EVERY_S,
     asked_by: str = "train",
 ) -> Run:
     """The finished run of `trial`: from the store if it is there, else trained to its end.
 
     `watch` sees every row. When `should_stop` turns true the state is saved and Interrupted is
     raised. `checkpoint_every_s` is the interval of checkpoints, else EPOCHLAB_CHECKPOINT_S is, else
-    it is chosen. Raises RunLocked, StoreError, BadShape, BadCheckpoint, BadOption.
+    it is chosen. All three wait for the first step that ends `look_every_s` after they had their
+    turn; 0 gives it to them after every step.
+
+    Raises RunLocked, StoreError, BadShape, BadCheckpoint, BadOption.
     """
     if checkpoint_every_s is None:
         checkpoint_every_s = _interval_asked_for()
@@ -71,7 +79,8 @@ def execute(
             if not folder.file("checkpoint.safetensors").exists():
                 facts = record.facts(torch.get_num_threads(), asked_by)
                 folder.write_json("record.json", facts)
-            _train_to_end(folder, trial, data, watch, should_stop, checkpoint_every_s)
+            _train_to_end(folder, trial, data, watch, should_stop, checkpoint_every_s,
+                          look_every_s)  # fmt: skip
     return Run.load(folder, trial)
 
 
@@ -99,6 +108,7 @@ def _train_to_end(
     watch: Watch | None,
     should_stop: Callable[[], bool] | None,
     every_s: float | None,
+    look_every_s: float,
 ) -> None:
     """Open the folder's journals where the last checkpoint left them, train, and close."""
     state = fresh_state(trial, data)
@@ -113,11 +123,19 @@ def _train_to_end(
     clock = Journal(folder.file("clock.jsonl"), offsets["clock"])
     writer = _Writer(folder, state, rows, clock, every_s)
     status = "done"
+    unseen: list[dict[str, Any]] = []
+    look_every_s = min(look_every_s, writer.every_s)
+    look_at = 0.0
     try:
         for row in eager.train(trial, data, state):
             rows.add(row)
+            unseen.append(row)
+            if row["row"] == "step" and time.perf_counter() < look_at:
+                continue
             if watch is not None:
-                watch(row)
+                for one in unseen:
+                    watch(one)
+            unseen.clear()
             if row["row"] == "epoch":
                 writer.epoch(row)
             elif row["row"] == "diverged":
@@ -125,7 +143,9 @@ def _train_to_end(
             if should_stop is not None and should_stop():
                 writer.checkpoint()
                 raise Interrupted(f"Stopped at step {state.position.step}; it is saved.")
-            writer.checkpoint_if_due()
+            if time.perf_counter() >= writer.due_at:
+                writer.checkpoint()
+            look_at = time.perf_counter() + look_every_s
         writer.finish(status)
     finally:
         torch.set_num_threads(threads)
@@ -144,8 +164,8 @@ class _Writer:
         self.every_s, self.share = (
             (CHECKPOINT_EVERY_S, CHECKPOINT_SHARE) if every_s is None else (every_s, math.inf)
         )
-        self.saved_at = time.perf_counter()
-        self.cost_s = 0.0
+        self.due_at = time.perf_counter() + self.every_s
+        "when the next checkpoint is to be taken"
         self.contention = Contention()
 
     def segment(self) -> None:
@@ -167,11 +187,6 @@ class _Writer:
         with storing(path):
             return write_tensors(weights(self.state), path, {"key": self.folder.key})
 
-    def checkpoint_if_due(self) -> None:
-        waited = time.perf_counter() - self.saved_at
-        if waited >= self.every_s and waited >= self.cost_s / self.share:
-            self.checkpoint()
-
     def checkpoint(self) -> None:
         """Save the state; rows up to here will never be written again."""
         began = time.perf_counter()
@@ -179,8 +194,8 @@ class _Writer:
         extra = {"rows": self.rows.flush(), "clock": self.clock.flush()}
         with storing(path):
             save_checkpoint(self.state, path, extra)
-        self.saved_at = time.perf_counter()
-        self.cost_s = self.saved_at - began
+        saved = time.perf_counter()
+        self.due_at = saved + max(self.every_s, (saved - began) / self.share)
 
     def finish(self, status: str) -> None:
         """Final weights, then DONE, then the checkpoint goes: a kill in between loses nothing."""

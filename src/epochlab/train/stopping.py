@@ -14,16 +14,16 @@ class StopFlag:
     """True once someone asked to stop, or once the time limit is over."""
 
     def __init__(self, max_seconds: float | None = None) -> None:
-        self._asked = threading.Event()
+        self._asked = False
         self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
 
     def ask(self) -> None:
-        self._asked.set()
+        self._asked = True
 
     def __call__(self) -> bool:
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._asked.set()
-        return self._asked.is_set()
+            self._asked = True
+        return self._asked
 
 
 @contextlib.contextmanager

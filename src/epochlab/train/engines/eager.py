@@ -21,7 +21,7 @@ from epochlab.randomness import key
 from epochlab.schedules import Progress, Schedule
 from epochlab.train.batches import Scaling, TrainingBatches, evaluation_batches
 from epochlab.train.clocks import WARMUP_STEPS
-from epochlab.train.state import COUNTED_TOGETHER, State, hits
+from epochlab.train.state import State, hits
 from epochlab.train.trial import Trial
 
 Row = dict[str, Any]
@@ -71,16 +71,14 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
             if not math.isfinite(value):
                 yield _diverged(state, at.step + 1, epoch + 1, value)
                 return
-            _update(trial, state, rate)
+            with torch.no_grad():
+                _update(trial, state, rate)
+                state.add_hits(outputs, targets)
             at.step += 1
             at.batch = number + 1
             count = len(targets)
             at.loss_sum += value * count
             at.samples += count
-            state.uncounted.append((outputs.detach(), targets))
-            # Squared errors are summed step by step: their sum depends on the order.
-            if len(state.uncounted) == COUNTED_TOGETHER or not data.classes:
-                state.count_hits()
             done = time.perf_counter()
             if warmup_left:
                 warmup_left -= 1
@@ -110,19 +108,18 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
 def _update(trial: Trial, state: State, rate: float) -> None:
     """Penalty gradients, then the optimizer's step; gradients are given back afterwards."""
     at, optimizer = state.position, trial.optimizer
-    with torch.no_grad():
-        gradients = [torch.zeros_like(p) if (g := p.grad) is None else g for p in state.parameters]
-        for penalty in trial.penalties:
-            for p, g in zip(state.parameters, gradients, strict=True):
-                if p.ndim > 1 or penalty.biases:
-                    penalty.add_gradient(p, g)
-        if state.flat_gradient is not None:
-            torch._foreach_copy_(state.views, gradients)
-            gradients = [state.flat_gradient]
-        for piece, g in zip(state.pieces, gradients, strict=True):
-            optimizer.step(piece.w, g, piece.slots, rate, at.step + 1)
-        for p in state.parameters:
-            p.grad = None
+    gradients = [torch.zeros_like(p) if (g := p.grad) is None else g for p in state.parameters]
+    for penalty in trial.penalties:
+        for p, g in zip(state.parameters, gradients, strict=True):
+            if p.ndim > 1 or penalty.biases:
+                penalty.add_gradient(p, g)
+    if state.flat_gradient is not None:
+        torch._foreach_copy_(state.views, gradients)
+        gradients = [state.flat_gradient]
+    for piece, g in zip(state.pieces, gradients, strict=True):
+        optimizer.step(piece.w, g, piece.slots, rate, at.step + 1)
+    for p in state.parameters:
+        p.grad = None
 
 
 def score_name(data: Data) -> str:
