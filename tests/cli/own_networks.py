@@ -39,6 +39,15 @@ class Branches(nn.Module):
     def forward(self, x):
         return self.fc(x) if x.sum() > 0 else x
 
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(100, 16)
+        self.fc = nn.Linear(16, 32)
+    def forward(self, ids, mask):
+        x = self.embed(ids)
+        return self.fc(x) if bool(mask.all()) else self.fc(x[mask])
+
 class Uncountable(nn.Module):
     def __init__(self):
         super().__init__()

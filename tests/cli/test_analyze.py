@@ -139,6 +139,18 @@ def test_training_counts_what_runs_in_training(capsys: pytest.CaptureFixture[str
     assert total(f"{words} --training", capsys) != total(words, capsys)
 
 
+def test_whole_numbers_of_the_inputs_are_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "analyze nets.py:Masked --input ids=int64:1x12 --input mask=bool:1x12"
+    assert total(words, capsys)["MACs"] == 12 * 16 * 32
+    assert total(f"{words} --real", capsys)["MACs"] == 12 * 16 * 32
+
+
+def test_real_numbers_decide_a_branch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert total("analyze nets.py:Branches --input 4 --real", capsys)["MACs"] in (0, 4 * 4)
+    assert "real numbers" in said("analyze nets.py:Branches --input 4 --real", capsys)
+    assert total("analyze lenet5 --real", capsys)["MACs"] == total("analyze lenet5", capsys)["MACs"]
+
+
 # --- memory of a training step --------------------------------------------------------------------
 
 

@@ -383,7 +383,7 @@ class TwoInputs(nn.Module):
         (nn.LayerNorm(4), {"input_shape": (2, 8)}, "1x2x8.*Check the input shape"),
         (nn.BatchNorm1d(4), {"input_shape": (8,)}, "1x8.*Check the input shape"),
         (nn.Linear(3, 4), {"input_shape": (3, 0)}, "at least 1"),
-        (Branch(), {"input_shape": (4,)}, "depends on the data"),
+        (Branch(), {"input_shape": (4,)}, "depends on weights or activations"),
         (TwoInputs(), {"input_shape": (4,)}, "does not take that.*right.*--input"),
         (nn.Linear(3, 4), {}, "either input_shape"),
         (nn.Linear(3, 4), {"inputs": {"inputs": torch.empty(3)}}, "does not take that"),

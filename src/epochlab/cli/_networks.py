@@ -59,6 +59,9 @@ def add_network_options(parser: Parser) -> None:
     parser.add_argument("--no-backward", action="store_true", help="the forward pass only")
     parser.add_argument("--strict", action="store_true", help="refuse a network with operators "
                         "that cannot be counted")  # fmt: skip
+    parser.add_argument("--real", action="store_true", help="run it with real numbers (normally "
+                        "distributed, whole numbers 1), where the data decide what is "
+                        "computed")  # fmt: skip
     parser.add_argument("--figure", metavar="FILE", help="also draw it; the ending decides the "
                         f"format: {', '.join(e[1:] for e in FIGURE_ENDINGS)}")  # fmt: skip
     add_format(parser)
@@ -129,19 +132,19 @@ def subject_of(text: str, given: argparse.Namespace) -> Subject:
     if found.component is not None:
         shape = _component_shape(found, inputs)
         arguments: dict[str, Any] = {"input_shape": shape, "batch": batch}
-        module = found.build(shape, given.outputs)
+        module = found.build(shape, given.outputs, real=given.real)
         return Subject(name=found.name, module=module, arguments=arguments, batch=batch)
     if given.outputs is not None:
         raise BadOption(f"--outputs is for components; {text} is not one and decides itself.")
-    module = found.build()
+    module = found.build(real=given.real)
     if not inputs:
         raise BadOption(f"{text} is a network of your own, so say what its input looks like. "
                         f"{INPUT_RULE} Its forward takes {_forward_text(module)}.")  # fmt: skip
     if inputs[0].name:
-        named = {i.name: _tensor(i.shape, i.dtype) for i in inputs}
+        named = {i.name: _tensor(i.shape, i.dtype, given.real) for i in inputs}
         batch = inputs[0].shape[0] if inputs[0].shape else 1
         return Subject(name=found.name, module=module, arguments={"inputs": named}, batch=batch)
-    tensors = [_tensor((batch, *i.shape), i.dtype) for i in inputs]
+    tensors = [_tensor((batch, *i.shape), i.dtype, given.real) for i in inputs]
     return Subject(name=found.name, module=module, arguments={"inputs": tensors}, batch=batch)
 
 
@@ -153,6 +156,7 @@ def cost_of(subject: Subject, given: argparse.Namespace) -> Cost:
         cost = trace(
             subject.module, **{**subject.arguments, "batch": subject.batch}, name=subject.name,
             training=given.training, backward=not given.no_backward, strict=given.strict,
+            real=given.real,
         )  # fmt: skip
     except CannotTrace as error:
         if not isinstance(error.__cause__, TypeError):
@@ -172,10 +176,21 @@ def _component_shape(found: FoundNetwork, inputs: list[Input]) -> tuple[int, ...
     return inputs[0].shape
 
 
-def _tensor(shape: tuple[int, ...], dtype: str) -> Tensor:
+def _tensor(shape: tuple[int, ...], dtype: str, real: bool) -> Tensor:
+    """Ones where numbers are whole, for masks and indices; normally distributed or none elsewhere.
+
+    The ones are real in either case: what a network makes of them may decide what it computes.
+    """
     import torch
 
-    return torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
+    from epochlab.randomness import generator
+
+    kind: torch.dtype = getattr(torch, dtype)
+    if not (kind.is_floating_point or kind.is_complex):
+        return torch.ones(shape, dtype=kind)
+    if real:
+        return torch.randn(shape, generator=generator(0, "trace")).to(kind)
+    return torch.empty(shape, dtype=kind, device="meta")
 
 
 def _forward_text(module: nn.Module) -> str:

@@ -34,6 +34,8 @@ class Cost:
     uncounted: tuple[Uncounted, ...] = ()
     unbooked_backward_macs: int = 0
     "multiply-accumulates of the backward pass that belong to no single layer"
+    real: bool = False
+    "run with real numbers, which may have decided what was computed"
 
     @property
     def weights(self) -> int:
@@ -107,6 +109,9 @@ class Cost:
         """What a reader of the numbers must know."""
         shapes = ", ".join(shape_text(shape) for shape in self.input_shapes)
         notes = [f"Input {shapes}. {_HEADS[count]}: {COUNT_TEXT[count]}."]
+        if self.real:
+            notes.append("Run with real numbers: where they decide what is computed, the counts "
+                         "hold for these.")  # fmt: skip
         if not biases:
             notes.append(f"Biases are left out: {self.biases:,} parameters.")
         forward = [u for u in self.uncounted if u.phase == "forward"]

@@ -39,8 +39,8 @@ class FoundNetwork:
     text: str
     "that it was found by"
     component: Network | None = None
-    make: Callable[[], nn.Module] | None = None
-    "makes the module where there is no component"
+    make: Callable[[bool], nn.Module] | None = None
+    "makes the module, with real weights or without, where there is no component"
 
     @property
     def natural_input(self) -> tuple[int, ...] | None:
@@ -53,9 +53,10 @@ class FoundNetwork:
         return None if self.component is None else self.component.natural_outputs
 
     def build(
-        self, input_shape: tuple[int, ...] | None = None, outputs: int | None = None
-    ) -> nn.Module:
-        """The module, on the meta device wherever its constructor allows that.
+        self, input_shape: tuple[int, ...] | None = None, outputs: int | None = None, *,
+        real: bool = False,
+    ) -> nn.Module:  # fmt: skip
+        """The module: with weights if `real`, else on the meta device if its constructor allows.
 
         `input_shape` is one sample without the batch axis; it and `outputs` are for components,
         whose natural ones are taken where they are None. Raises BadShape for a shape that the
@@ -63,10 +64,10 @@ class FoundNetwork:
         """
         if self.component is None:
             assert self.make is not None
-            return self.make()
+            return self.make(real)
         shape = self.component.natural_input if input_shape is None else input_shape
         classes = self.component.natural_outputs if outputs is None else outputs
-        with torch.device("meta"):
+        with torch.device("cpu" if real else "meta"):
             return self.component.build(shape, classes)
 
 

@@ -35,11 +35,14 @@ class Named:
     folder: Path
     "whose files the code can import"
 
-    def maker(self) -> Callable[[], nn.Module]:
-        """What makes the module. Raises BadOption for what is no module and makes none."""
+    def maker(self) -> Callable[[bool], nn.Module]:
+        """What makes the module, with real weights or, where it can, without any.
+
+        Raises BadOption for what is no module and makes none.
+        """
         value = self.value
         if isinstance(value, nn.Module):
-            return lambda: value
+            return lambda real: value
         if not callable(value):
             raise BadOption(
                 f"{self.where} is of type {type(value).__name__}; it must be a torch module, or a "
@@ -52,7 +55,7 @@ class Named:
                 f"{self.where} needs arguments: {', '.join(needed)}. Write a function beside it "
                 f"that gives them, 'def mine(): return {call}', and name that function."
             )
-        return lambda: _called(value, self)
+        return lambda real: _called(value, self, real)
 
 
 def from_file(path: Path, name: str) -> Named:
@@ -129,29 +132,37 @@ def _needed_arguments(function: Callable[..., Any]) -> list[str]:
             and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]  # fmt: skip
 
 
-def _called(value: Callable[[], Any], named: Named) -> nn.Module:
-    """What a class or function returns on the meta device, else where tensors have numbers."""
+def _called(value: Callable[[], Any], named: Named, real: bool) -> nn.Module:
+    """What a class or function returns, on the meta device unless `real` or it cannot be there."""
     with _user_code(named.folder):
         try:
-            with torch.device("meta"):
+            made = None if real else _on_meta(value)
+            if made is None:
                 made = value()
         except EpochlabError:
             raise
-        except (Exception, SystemExit):
-            # Constructors may read numbers, which the meta device does not have: dropout rates
-            # from torch.linspace, weights from a file.
-            try:
-                made = value()
-            except EpochlabError:
-                raise
-            except (Exception, SystemExit) as error:
-                raise BadOption(f"{named.where} cannot be built: {_said(error)}.") from error
+        except (Exception, SystemExit) as error:
+            raise BadOption(f"{named.where} cannot be built: {_said(error)}.") from error
     if not isinstance(made, nn.Module):
         raise BadOption(
             f"{named.where} returns an object of type {type(made).__name__}; it must return a "
             "torch module (torch.nn.Module)."
         )
     return made
+
+
+def _on_meta(value: Callable[[], Any]) -> Any:
+    """The module without weights; None if its constructor reads numbers, which are not there.
+
+    Dropout rates from torch.linspace, for example, or weights from a file.
+    """
+    try:
+        with torch.device("meta"):
+            return value()
+    except EpochlabError:
+        raise
+    except (Exception, SystemExit):
+        return None
 
 
 def _said(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from epochlab.cost.layer import shape_text
 from epochlab.cost.quick import QUICK
 from epochlab.cost.receptive import Tracker
 from epochlab.cost.recorder import Loose, Recorder, Scope
-from epochlab.cost.values import ListIndices, Values
+from epochlab.cost.values import Constants, Values
 from epochlab.errors import CannotTrace, EpochlabError
 
 _FOLDER = Path(__file__).parent
@@ -64,8 +64,8 @@ class Passes:
         wanted = [p for p in self.module.parameters() if p.requires_grad] if backward else []
         kept = saved_tensors_hooks(self.recorder.keep, lambda t: t)
         values = self.recorder.values
-        lists = ListIndices() if values is not None and values.twins else contextlib.nullcontext()
-        with self._hooks(), torch.set_grad_enabled(bool(wanted)), self.recorder, lists:
+        constants = contextlib.nullcontext() if values is None else Constants(values)
+        with self._hooks(), torch.set_grad_enabled(bool(wanted)), self.recorder, constants:
             with kept if wanted else contextlib.nullcontext():
                 outputs = self._forward(arguments, named)
             self.output_shapes = tuple(tuple(t.shape) for t in tensors_in((outputs,)))
@@ -154,12 +154,14 @@ class Passes:
         given = f"{name} was given {shapes or 'no tensors'} (batch axis first)"
         said = _first_line(error)
         if _asks_for_values(error):
+            said = said.partition(", as a correct")[0]
             return CannotTrace(
-                f"{given} and{at} asks for the value of a number ({said}). A trace has shapes "
-                "only, so it cannot follow a branch or a size that depends on the data. Fix the "
-                "branch (pass an argument that decides it, or set the option that turns the "
-                "data-dependent part off), or run it with real numbers from Python: "
-                "epochlab.cost.trace(module, inputs=..., real=True)."
+                f"{given} and{at} asks for the value of a number ({said}). A trace has shapes, and "
+                "values only of what is made from constants and from whole numbers, so it cannot "
+                "follow a branch or a size that depends on weights or activations. Fix the branch "
+                "(pass an argument that decides it, or set the option that turns the "
+                "data-dependent part off), or run it with real numbers: "
+                "epochlab.cost.trace(module, inputs=..., real=True), --real on the command line."
             )
         if isinstance(error, TypeError):
             return CannotTrace(

@@ -125,7 +125,7 @@ def grouped_product(
     """
     if a.dtype == torch.bfloat16 or not (a.is_meta and b.is_meta):
         return NotImplemented
-    sizes = (a.shape[-2], b.shape[-1])
+    sizes: tuple[int, ...] = (a.shape[-2], b.shape[-1])
     if a.ndim == b.ndim == 3:
         sizes = (a.shape[0], *sizes)
     elif a.ndim == b.ndim == 2 and offs is not None:

@@ -97,7 +97,8 @@ def trace(
         name=name or type(module).__name__, layers=layers, uncounted=uncounted, batch=batch,
         input_shapes=tuple(tuple(t.shape) for t in given),
         output_shapes=passes.output_shapes, training=training,
-        has_backward=passes.ran_backward, unbooked_backward_macs=passes.recorder.orphan_macs,
+        has_backward=passes.ran_backward, real=real,
+        unbooked_backward_macs=passes.recorder.orphan_macs,
     )  # fmt: skip
 
 

@@ -47,6 +47,10 @@ ASKING = frozenset({
 MAKES = CONSTANTS | SHAPE_ONLY | {aten._to_copy.default}
 
 
+# Functions of Python that make a tensor from numbers, their last argument by position.
+FROM_DATA = frozenset({torch.tensor, torch.as_tensor, Tensor.new_tensor})
+
+
 class Values:
     """The twins of one trace."""
 
@@ -180,23 +184,33 @@ def _is_random(func: Any) -> bool:
     return torch.Tag.nondeterministic_seeded in func.tags
 
 
-class ListIndices(TorchFunctionMode):
-    """Lists of whole numbers in x[...] as tensors on the CPU, which have values.
+class Constants(TorchFunctionMode):
+    """Lists of whole numbers in x[...], and torch.tensor, with values.
 
     PyTorch would make meta tensors of them below the level at which operators can be watched.
     """
+
+    def __init__(self, values: Values) -> None:
+        super().__init__()
+        self.values = values
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # fmt: skip
+        kwargs = kwargs or {}
         if func is Tensor.__getitem__:
             index = args[1]
             if isinstance(index, list):
                 args = (args[0], _as_tensor(index))
             elif isinstance(index, tuple) and any(isinstance(i, list) for i in index):
                 args = (args[0], tuple(_as_tensor(i) if isinstance(i, list) else i for i in index))
-        return func(*args, **(kwargs or {}))
+        made = func(*args, **kwargs)
+        if func in FROM_DATA and made.is_meta:
+            data = args[-1] if args else kwargs["data"]
+            if not isinstance(data, Tensor):
+                self.values.know(made, torch.tensor(data, dtype=made.dtype))
+        return made
 
 
 def _as_tensor(index: list[Any]) -> Any:

@@ -40,23 +40,22 @@ class Uncounted:
 
     rooms: tuple[Tensor, ...]
     "a tensor [samples, classes] for each of COUNTED_TOGETHER steps"
+    samples: int
     outputs: list[Tensor] = field(default_factory=list)
     targets: list[Tensor] = field(default_factory=list)
 
     @classmethod
     def room_for(cls, outputs: Tensor) -> Uncounted:
         """Empty, with room for so many steps with outputs like these."""
-        rows = COUNTED_TOGETHER * len(outputs)
-        return cls(torch.split(outputs.new_empty(rows, outputs.shape[1]), len(outputs)))
+        samples, classes = outputs.shape
+        rooms = torch.split(outputs.new_empty(COUNTED_TOGETHER * samples, classes), samples)
+        return cls(rooms, samples)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self.outputs) == len(self.rooms)
-
-    def add(self, outputs: Tensor, targets: Tensor) -> None:
+    def add(self, outputs: Tensor, targets: Tensor, samples: int) -> None:
+        """Note a step with at most as many samples as there is room for, while it is not full."""
         room = self.rooms[len(self.outputs)]
-        if len(outputs) < len(room):
-            room = room[: len(outputs)]
+        if samples < self.samples:
+            room = room[:samples]
         self.outputs.append(room.copy_(outputs))
         self.targets.append(targets)
 
@@ -114,7 +113,7 @@ class State:
     uncounted: Uncounted | None = None
     "steps of classification whose hits `position` does not hold yet"
 
-    def add_hits(self, outputs: Tensor, targets: Tensor) -> None:
+    def add_hits(self, outputs: Tensor, targets: Tensor, samples: int) -> None:
         """Note one step's outputs [samples, classes or targets] for the running epoch's score.
 
         To be called where no gradients are recorded.
@@ -124,11 +123,11 @@ class State:
             self.position.hits += hits(outputs, targets)
             return
         latest = self.uncounted
-        if latest is None or len(outputs) > len(latest.rooms[0]):
+        if latest is None or samples > latest.samples:
             self.count_hits()
             latest = self.uncounted = Uncounted.room_for(outputs)
-        latest.add(outputs, targets)
-        if latest.is_full:
+        latest.add(outputs, targets, samples)
+        if len(latest.outputs) == COUNTED_TOGETHER:
             self.count_hits()
 
     def count_hits(self) -> None:

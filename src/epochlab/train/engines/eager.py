@@ -73,10 +73,10 @@ def train(trial: Trial, data: Data, state: State) -> Iterator[Row]:
                 return
             with torch.no_grad():
                 _update(trial, state, rate)
-                state.add_hits(outputs, targets)
+                count = targets.shape[0]
+                state.add_hits(outputs, targets, count)
             at.step += 1
             at.batch = number + 1
-            count = len(targets)
             at.loss_sum += value * count
             at.samples += count
             done = time.perf_counter()
