@@ -146,10 +146,10 @@ def largest_batch(
     if step_at(low).peak_bytes > memory_bytes:
         least = step_at(low)
         raise BadOption(
-            f"largest_batch: a batch of {low} needs {bytes_text(least.peak_bytes)}, the device has "
+            f"No batch fits: a batch of {low} needs {bytes_text(least.peak_bytes)}, the device has "
             f"{bytes_text(memory_bytes)}. {bytes_text(least.fixed_bytes)} of it are parameters, "
             "gradients and optimizer state, whatever the batch. Take a smaller network, an "
-            "optimizer with less state, fewer bytes per number (precision_bytes), or more memory."
+            "optimizer with less state, numbers of fewer bytes, or more memory."
         )
     return _last_that_fits(lambda b: step_at(b).peak_bytes, low, memory_bytes)
 
@@ -174,8 +174,8 @@ def _last_that_fits(peak: Callable[[int], int], low: int, limit: int) -> int:
         low, high = high, min(max(reach, high) + 1, 16 * high)
         if high > MOST:
             raise BadOption(
-                "largest_batch: the memory of a step does not grow with the batch, so there is no "
-                "largest one. Is the first axis of the inputs the batch?"
+                "The memory of a step does not grow with the batch, so there is no largest batch "
+                "that fits. Is the first axis of the inputs the batch?"
             )
     turn = 0
     while high - low > 1:

@@ -55,6 +55,7 @@ def _picture(item: Item) -> Picture:
     if points is not altair.Undefined:
         spec["datasets"] = spec.get("datasets", {}) | points
     spec.pop("$schema", None)
+    spec = _drawable(spec)
     spec["description"] = f"{figure.title}. {figure.caption}".strip()
     svg = svg_of(_still(spec))
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
@@ -67,18 +68,21 @@ def svg_of(spec: dict[str, Any]) -> str:
     import vl_convert
 
     # A control character in a word would end the process, not only the picture.
-    svg = str(vl_convert.vegalite_to_svg(_printable(spec), vl_version=vega_lite_version()))
+    svg = str(vl_convert.vegalite_to_svg(_drawable(spec), vl_version=vega_lite_version()))
     # Vega numbers its ids on through all pictures of a process.
     ids = {old: f"i{new}" for new, old in enumerate(re.findall(r'(?<= id=")[^"]+', svg))}
     svg = re.sub(r'(?<= id=")[^"]+', lambda found: ids[found[0]], svg)
     return re.sub(r"(?<=url\(#)[^)]+", lambda found: ids.get(found[0], found[0]), svg)
 
 
-def _printable(value: Any) -> Any:
+def _drawable(value: Any) -> Any:
+    """A chart whose words Vega can draw: printable, and none taken for the function 'if'."""
     if isinstance(value, dict):
-        return {key: _printable(item) for key, item in value.items()}
+        return {key: _drawable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_printable(item) for item in value]
+        return [_drawable(item) for item in value]
+    if value == "if":
+        return "if "
     return printable(value) if isinstance(value, str) else value
 
 
