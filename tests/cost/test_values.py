@@ -109,6 +109,24 @@ def test_what_something_unknown_is_written_into_is_unknown(
     assert trace(Spoils(), inputs=[torch.ones(4, 3)], real=True).output_shapes == ((4, 3),)
 
 
+@pytest.mark.parametrize("later", [lambda t: t, lambda t: t * 2, lambda t: t.view(-1)[1:]])
+def test_an_activation_written_into_a_tensor_on_the_cpu_is_unknown(
+    later: Callable[[Tensor], Tensor],
+) -> None:
+    """The meta device has no numbers to write, so the tensor's old ones must not decide."""
+
+    class Gathers(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            sums = torch.zeros(len(x))
+            for row in range(len(x)):
+                sums[row] = x[row].sum()
+            return x if bool((later(sums) > 0).any()) else x[:1]
+
+    with pytest.raises(CannotTrace, match="asks for the value of a number"):
+        trace(Gathers(), (3,), batch=4)
+    assert trace(Gathers(), inputs=[torch.ones(4, 3)], real=True).output_shapes == ((4, 3),)
+
+
 def test_random_numbers_are_unknown() -> None:
     class Draws(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -197,6 +197,9 @@ def _opened(outputs: Any) -> Iterator[Any]:
             yield from _opened(value)
 
 
+_ON_BEHALF = ("_forward", "_backward", "run_operator", "__torch_function__", "answer")
+
+
 def _is_our_own(error: BaseException) -> bool:
     """Whether the mistake lies in the counting itself: that must not look like the user's."""
     ours = [
@@ -204,8 +207,8 @@ def _is_our_own(error: BaseException) -> bool:
         if Path(frame.f_code.co_filename).is_relative_to(_FOLDER)
     ]  # fmt: skip
     # The last of our own functions either called the module, or handed an operator to PyTorch on
-    # its behalf; anything else was our work.
-    return ours[-1] not in ("_forward", "_backward", "run_operator", "__torch_function__")
+    # its behalf, or refused a value; anything else was our work.
+    return ours[-1] not in _ON_BEHALF
 
 
 def _first_line(error: BaseException) -> str:

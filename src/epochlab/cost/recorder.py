@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from epochlab.cost.counting import FREE, Count, Rule, first_tensor, rule_of, tensors_in
 from epochlab.cost.receptive import ReceptiveField, Tracker
-from epochlab.cost.values import ASKING, MAKES, Values
+from epochlab.cost.values import ASKING, MAKES, Values, written_by
 
 Operator = torch._ops.OpOverload
 Loose = tuple[Tensor, tuple[tuple[nn.Parameter, str], ...]]
@@ -112,8 +112,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         if out is NotImplemented and values is not None and func in ASKING:
             out = values.answer(func, args, kwargs)
         if out is NotImplemented:
-            out = run_operator(func, args, kwargs)
-        if values is not None and (values.twins or func in MAKES) and not self.backward:
+            out = run_operator(func, args, kwargs, values)
+        if (values is not None and (values.twins or values.spoiled or func in MAKES)
+                and not self.backward):  # fmt: skip
             values.note(func, args, kwargs, out)
         try:
             rule = self.rules[func]
@@ -189,7 +190,7 @@ def _nothing(args: Any, out: Any) -> Count:
     return Count()
 
 
-def run_operator(func: Operator, args: Any, kwargs: Any) -> Any:
+def run_operator(func: Operator, args: Any, kwargs: Any, values: Values | None) -> Any:
     """The operator itself; numbers that the module keeps on the CPU are brought to meta."""
     try:
         return func(*args, **kwargs)
@@ -198,6 +199,10 @@ def run_operator(func: Operator, args: Any, kwargs: Any) -> Any:
             raise
         if not any(t.is_meta for t in tensors_in((args, tuple(kwargs.values())))):
             raise
+    if values is not None:
+        for tensor in written_by(func, args):
+            if not tensor.is_meta:
+                values.spoil(tensor)
     return func(*_to_meta(args), **{k: _to_meta(v) for k, v in kwargs.items()})
 
 

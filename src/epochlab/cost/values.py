@@ -46,7 +46,6 @@ ASKING = frozenset({
 
 MAKES = CONSTANTS | SHAPE_ONLY | {aten._to_copy.default}
 
-
 # Functions of Python that make a tensor from numbers, their last argument by position.
 FROM_DATA = frozenset({torch.tensor, torch.as_tensor, Tensor.new_tensor})
 
@@ -57,6 +56,8 @@ class Values:
     def __init__(self) -> None:
         self.twins: dict[int, tuple[Tensor, Tensor]] = {}
         "id of a meta tensor -> that tensor, its twin"
+        self.spoiled: dict[int, Tensor] = {}
+        "storage of a tensor on the CPU that should hold unknown values by now -> that tensor"
 
     def know(self, tensor: Tensor, real: Tensor) -> None:
         """From now on the meta tensor has these values."""
@@ -71,7 +72,7 @@ class Values:
     def of(self, tensor: Tensor) -> Tensor | None:
         """The values of a tensor, if they are known; a tensor on the CPU has its own."""
         if not tensor.is_meta:
-            return tensor
+            return None if self.spoiled and _storage(tensor) in self.spoiled else tensor
         found = self.twins.get(id(tensor))
         return None if found is None else found[1]
 
@@ -83,6 +84,8 @@ class Values:
             return self._indexed(func, args, kwargs)
         real = self._real_arguments(args, kwargs)
         if real is None:
+            if self.spoiled:
+                raise RuntimeError("data-dependent: the value comes from an activation")
             return NotImplemented
         result = func(*real[0], **real[1])
         return self._with_twins(result)
@@ -105,19 +108,24 @@ class Values:
             named = {**real[1], "device": "cpu"} if "device" in real[1] else real[1]
             self._twin_by(func, real[0], named, out)
             return
-        if func._schema.is_mutable:
-            written = (args[n] for n, a in enumerate(func._schema.arguments[: len(args)])
-                       if a.alias_info is not None and a.alias_info.is_write)  # fmt: skip
-            for tensor in tensors_in(written):
-                self._forget(tensor)
+        for tensor in written_by(func, args):
+            self._forget(tensor)
+        if self.spoiled:
+            for tensor in tensors_in((out,)):
+                if not tensor.is_meta:
+                    self.spoil(tensor)
+
+    def spoil(self, tensor: Tensor) -> None:
+        """Unknown values belong into this tensor on the CPU, which still holds its old ones."""
+        self.spoiled[_storage(tensor)] = tensor
 
     def _forget(self, tensor: Tensor) -> None:
         """Something unknown was written into the tensor, and with it into all its views."""
         found = self.twins.get(id(tensor))
         if found is not None:
-            storage = found[1].untyped_storage()._cdata
+            storage = _storage(found[1])
             self.twins = {key: pair for key, pair in self.twins.items()
-                          if pair[1].untyped_storage()._cdata != storage}  # fmt: skip
+                          if _storage(pair[1]) != storage}  # fmt: skip
 
     def _twin_by(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         made = list(tensors_in((out,)))
@@ -178,6 +186,20 @@ class Values:
             positions += [axis.to("meta") for axis in real.nonzero(as_tuple=True)]
         source = args[0].to("meta")
         return func(source, positions, *args[2:], **kwargs)
+
+
+def written_by(func: Any, args: Any) -> list[Tensor]:
+    """The tensors among the arguments that the operator writes into."""
+    if not func._schema.is_mutable:
+        return []
+    return list(tensors_in(
+        value for value, known in zip(args, func._schema.arguments, strict=False)
+        if known.alias_info is not None and known.alias_info.is_write
+    ))  # fmt: skip
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _is_random(func: Any) -> bool:
