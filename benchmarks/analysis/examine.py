@@ -100,7 +100,7 @@ def examine(
 def _work(counter: Counter, source: Architecture | Probe, module: nn.Module) -> Work:
     def count() -> Said:
         subject = source.module("meta") if counter.device == "meta" else module
-        args, kwargs = source.inputs(counter.device)
+        args, kwargs = source.inputs(counter.inputs or counter.device)
         return counter.count(subject, args, kwargs)
 
     return count

@@ -45,6 +45,8 @@ class Counter:
     "what it says its number is, and what we do with that"
     needs: str = ""
     "module whose import shows that it can be used"
+    inputs: str = ""
+    "where its inputs are, if not where the network is"
 
     def absence(self) -> str:
         """Why it cannot be used here; empty if it can."""
@@ -275,6 +277,20 @@ def epochlab_forward(module: nn.Module, args: Any, kwargs: Any) -> Said:
     return Said(float(found.macs), found.parameters)
 
 
+def epochlab_memory(module: nn.Module, args: Any, kwargs: Any) -> None:
+    """The whole analysis, and the peak of a training step's memory besides."""
+    from epochlab import cost
+
+    cost.trace(module, inputs=kwargs or args)
+    cost.step_memory(module, inputs=kwargs or args, loss=_sum_of_means)
+
+
+def _sum_of_means(outputs: Any) -> Tensor:
+    """A loss for whatever a network returns."""
+    found = [t.mean() for t in leaves(outputs) if isinstance(t, Tensor) and t.requires_grad]
+    return torch.stack(found).sum()
+
+
 def epochlab_real(module: nn.Module, args: Any, kwargs: Any) -> Said:
     """With real numbers: for networks in which the data decide what is computed."""
     from epochlab import cost
@@ -286,7 +302,7 @@ def epochlab_real(module: nn.Module, args: Any, kwargs: Any) -> Said:
 HALVED = "FLOPs, 2 per MAC in its formulas: halved"
 MACS = "promises MACs: taken as they are"
 PEERS: tuple[Counter, ...] = (
-    Counter("epochlab", "epochlab", epochlab, "meta", "MACs", "epochlab.cost"),
+    Counter("epochlab", "epochlab", epochlab, "meta", "MACs", "epochlab.cost", inputs="cpu"),
     Counter("epochlab, real", "epochlab", epochlab_real, "cpu", "MACs, with real numbers",
             "epochlab.cost"),
     Counter("torch, cpu", "torch", torch_counter, "cpu", HALVED),

@@ -9,7 +9,7 @@ from typing import Any
 from examine import NEAR, RIGHT, Examined, Probed
 from peers import Counter
 from published import Published
-from timing import BACKWARD, BARE, FORWARD, REAL, WHOLE, Times, spread
+from timing import BACKWARD, BARE, FORWARD, MEMORY, REAL, WHOLE, Times, spread
 
 from epochlab.table import Column, Table
 
@@ -70,7 +70,14 @@ def _beside(difference: str) -> bool:
 def times_table(times: Sequence[Times]) -> Table:
     """What is timed, over a bare forward pass and, where both go back, over both directions."""
     rows = []
-    pairs = [(FORWARD, BARE), (WHOLE, BARE), (WHOLE, BACKWARD), (BACKWARD, BARE), (REAL, BARE)]
+    pairs = [
+        (FORWARD, BARE),
+        (WHOLE, BARE),
+        (MEMORY, BARE),
+        (WHOLE, BACKWARD),
+        (BACKWARD, BARE),
+        (REAL, BARE),
+    ]
     for contestant, to in pairs:
         found = spread(times, contestant, to)
         if found:
@@ -87,7 +94,7 @@ def times_table(times: Sequence[Times]) -> Table:
 
 
 def _absences(times: Sequence[Times]) -> list[str]:
-    own = (BARE, BACKWARD, REAL, FORWARD, WHOLE)
+    own = (BARE, BACKWARD, REAL, FORWARD, WHOLE, MEMORY)
     return [f"{one.name}: no {name}: {reason}" for one in times
             for name, reason in one.absent.items() if name in own]  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from forked import forked_all
-from peers import Counter, epochlab, epochlab_forward, leaves
+from peers import Counter, epochlab, epochlab_forward, epochlab_memory, leaves
 from zoo import Architecture
 
 from measuring import ENOUGH_CLEAN, Stopwatch, Timed, quartiles
@@ -19,9 +19,10 @@ from measuring import ENOUGH_CLEAN, Stopwatch, Timed, quartiles
 BARE = "meta forward"
 FORWARD = "epochlab, forward count"
 WHOLE = "epochlab, everything"
+MEMORY = "epochlab, everything and the memory of a step"
 BACKWARD = "meta forward and backward"
 REAL = "real forward, cpu"
-OURS = (BARE, FORWARD, WHOLE, BACKWARD)
+OURS = (BARE, FORWARD, WHOLE, MEMORY, BACKWARD)
 LIMIT_S = 300.0
 PATIENCE_S = 1.0
 "a peer slower than this in all has enough rounds after the fewest"
@@ -132,6 +133,7 @@ def _contestants(architecture: Architecture, counters: Sequence[Counter]) -> dic
         BARE: forward, BACKWARD: backward, REAL: really,
         FORWARD: partial(epochlab_forward, meta, args, kwargs),
         WHOLE: partial(epochlab, meta, args, kwargs),
+        MEMORY: partial(epochlab_memory, meta, args, kwargs),
     }  # fmt: skip
     for counter in counters:
         if counter.name == "epochlab":

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from epochlab.cost import training_step
+from epochlab.cost import live, training_step
+from epochlab.cost.loading import find_network
 from epochlab.cost.memory import StepMemory, step_memory
 from epochlab.errors import BadOption, CannotTrace
 from epochlab.networks.lenet5 import Lenet5
@@ -406,3 +407,17 @@ def test_a_module_that_cannot_be_copied_is_named() -> None:
     module.lock = threading.Lock()
     with pytest.raises(CannotTrace, match="Linear cannot be copied"):
         step_memory(module, (8,))
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "googlenet", "mobilenet_v2", "alexnet"])
+@pytest.mark.parametrize("loop", ["plain", "epochlab"])
+def test_short_formulas_change_nothing(
+    name: str, loop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick way to a fake tensor and PyTorch's own give the same memory."""
+    found = find_network(name)
+    module, shape = found.build(), found.natural_input
+    options: dict[str, Any] = {"batch": 4, "optimizer": Adam(), "loop": loop}
+    quick = step_memory(module, shape, **options)
+    monkeypatch.setattr(live, "FORMULAS", {})
+    assert step_memory(module, shape, **options) == quick

@@ -151,6 +151,13 @@ def test_max_pooling(batch: int, channels: int, side: int, kernel: int, stride: 
     same(aten.max_pool2d_with_indices.default, x, [kernel, kernel])
 
 
+def test_a_copy_in_another_order_is_left_to_pytorch() -> None:
+    x = meta(2, 3, 4, 5)
+    copied = quick.QUICK[aten.clone.default]
+    assert copied(x, memory_format=torch.channels_last) is NotImplemented
+    same(aten.clone.default, x)
+
+
 @pytest.mark.parametrize("func", [aten.add.Tensor, aten.mul.Tensor], ids=str)
 def test_unusual_operands_are_left_to_pytorch(func: Any) -> None:
     pair = quick.QUICK[func]

@@ -1,33 +1,62 @@
-"""Show one run: its settings, scores per epoch, where its time went, and the machine."""
+"""Show one run (settings, scores, time, machine), or the figures of one piece of hardware."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from epochlab import hardware
 from epochlab.cli._options import Parser, add_format, add_store, show
+from epochlab.errors import BadOption, UnknownName
+from epochlab.hardware._tables import every_figure
 from epochlab.table import Column, Table
-from epochlab.train.run import Run, load_run
-from epochlab.train.store import Store
-from epochlab.train.trial import flat_settings
+
+if TYPE_CHECKING:
+    from epochlab.train.run import Run
 
 PARTS = ("epochs", "settings", "time", "machine")
 
 
 def main(words: list[str]) -> None:
-    """`epochlab show RUN [--part PART]`."""
+    """`epochlab show RUN [--part PART]`, `epochlab show HARDWARE`."""
     parser = Parser("show", __doc__ or "")
-    parser.add_argument("run", help="the first digits of a run's key ('epochlab runs' lists them)")
-    parser.add_argument("--part", choices=PARTS, default=None, help="only this table")
+    parser.add_argument(
+        "run",
+        help="the first digits of a run's key ('epochlab runs' lists them), "
+        "or a device or link ('epochlab list hardware'), or its TOML file",
+    )
+    parser.add_argument("--part", choices=PARTS, default=None, help="only this table of the run")
     add_store(parser)
     add_format(parser)
     given = parser.parse_strictly(words)
-    run = load_run(Store.at(given.store), given.run)
+    if hardware.is_known(given.run):
+        if given.part:
+            raise BadOption(
+                f"'{given.run}' is hardware; --part chooses a table of a run. A run whose key "
+                "begins so is named by more of its digits."
+            )
+        show(every_figure(hardware.load(given.run)), given.format)
+        return
+    run = _run(given.run, given.store)
     parts = [given.part] if given.part else (PARTS if given.format == "text" else PARTS[:1])
     makers = {"epochs": _epochs, "settings": _settings, "time": _time, "machine": _machine}
     for number, part in enumerate(parts):
         if number:
             print()
         show(makers[part](run), given.format)
+
+
+def _run(start: str, store: str | None) -> Run:
+    """The run whose key begins so; a mistyped piece of hardware is told its nearest match."""
+    from epochlab.train.run import load_run
+    from epochlab.train.store import Store
+
+    try:
+        return load_run(Store.at(store), start)
+    except UnknownName as error:
+        near = hardware.nearest_name(start)
+        if near is None:
+            raise
+        raise BadOption(f"{error} Hardware with a name like it: '{near}'.") from error
 
 
 def _epochs(run: Run) -> Table:
@@ -45,6 +74,8 @@ def _epochs(run: Run) -> Table:
 
 
 def _settings(run: Run) -> Table:
+    from epochlab.train.trial import flat_settings
+
     rows = [{"setting": k, "value": _text(v)} for k, v in flat_settings(run.trial).items()]
     return Table.of("Settings", rows, label="exact")
 

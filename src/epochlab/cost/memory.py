@@ -86,8 +86,11 @@ def step_memory(
     dtype = DTYPES[precision_bytes]
     live = LiveBytes(workspace_bytes if workspace else None)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with torch.random.fork_rng(devices=[]), _told(module, input_shape, inputs, batch):
-        with fake:
+    with (
+        torch.random.fork_rng(devices=[]), _told(module, input_shape, inputs, batch),
+        fake, Watched(live, fake),
+    ):  # fmt: skip
+        with live.unnoted():
             copied, flat = stand_in_module(module, dtype, one_vector=loop == "epochlab")
             if input_shape is not None:
                 inputs = torch.empty((batch, *input_shape), dtype=dtype)
@@ -96,12 +99,11 @@ def step_memory(
                 targets=stand_in_inputs(targets, dtype), flat=flat,
                 keeps_outputs=loop == "epochlab",
             )  # fmt: skip
-        with fake, Watched(live):
-            if loop == "epochlab":
-                assert isinstance(optimizer, Optimizer)
-                epochlab_step(step, optimizer)
-            else:
-                plain_step(step, optimizer)
+        if loop == "epochlab":
+            assert isinstance(optimizer, Optimizer)
+            epochlab_step(step, optimizer)
+        else:
+            plain_step(step, optimizer)
     first = next(tensors_in(inputs), None)
     return StepMemory(
         batch=batch if first is None or not first.ndim else first.shape[0], **step.found,

@@ -16,6 +16,7 @@ from torch import Tensor
 aten = torch.ops.aten
 # Made once: asking for torch.contiguous_format and friends each time costs more than the rest.
 META = torch.device("meta")
+OTHER_ORDERS = (torch.channels_last, torch.channels_last_3d)
 
 
 def _like(x: Tensor) -> Tensor:
@@ -170,7 +171,8 @@ def of_values(gradient: Tensor, x: Tensor, *rest: Any, **named: Any) -> Any:
 
 def same(x: Tensor, *rest: Any, **named: Any) -> Any:
     """One output value per input value, floating point in and out, no gaps between the values."""
-    if x.dtype == torch.float32 and x.is_contiguous() and x.is_meta:
+    if (x.dtype == torch.float32 and x.is_contiguous() and x.is_meta
+            and named.get("memory_format") not in OTHER_ORDERS):  # fmt: skip
         return _like(x)
     return NotImplemented
 
