@@ -34,8 +34,7 @@ class Uncounted:
     """Outputs and targets of the latest steps, whose hits are still to be counted.
 
     The outputs are copied: keeping the network's own tensors would break up the memory that the
-    next step's activations are to reuse. One copy is one call; each call costs ten microseconds
-    where a step has emptied the processor's caches.
+    next step's activations are to reuse.
     """
 
     rooms: tuple[Tensor, ...]
