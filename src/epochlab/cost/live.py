@@ -55,7 +55,10 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
         yield value
     elif isinstance(value, (tuple, list)):
         for part in value:
-            yield from tensors_in(part)
+            if isinstance(part, Tensor):
+                yield part
+            elif isinstance(part, (tuple, list, dict)):
+                yield from tensors_in(part)
     elif isinstance(value, dict):
         yield from tensors_in(tuple(value.values()))
 
@@ -196,6 +199,11 @@ class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decla
         super().__init__()  # type: ignore[no-untyped-call] # the same
         self.live = live
         self.fake = fake
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is ever compiled; PyTorch's guard against it takes a second to import."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (),
