@@ -115,7 +115,8 @@ def test_hours_of_a_hundred_epochs(servers: int, hours: dict[int, float]) -> Non
 
 
 @given(
-    coefficients=st.tuples(*[st.floats(0, 10)] * 5).filter(any), batch=st.integers(1, 1024),
+    coefficients=st.tuples(*[st.floats(0, 10)] * 5).filter(lambda t: sum(t) > 1e-3),
+    batch=st.integers(1, 1024),
     workers=st.integers(1, 64), servers=st.integers(1, 64),
 )  # fmt: skip
 def test_a_step_is_the_sum_of_its_parts(
