@@ -33,7 +33,7 @@ FLOORS = (
         "starts",
         "hardware",
     ),
-    ("train", "cost", "forecast", "predict"),
+    ("train", "cost", "forecast", "predict", "measure"),
     ("figures",),
     ("studies",),
     ("report",),

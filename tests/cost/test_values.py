@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -36,6 +37,16 @@ class Decides(nn.Module):
         return self.work(values[chosen])
 
 
+def written_on_cpu(ids: Tensor) -> Tensor:
+    """A mask on the CPU, as numpy would have it, into which known values go several times."""
+    count = torch.zeros(ids.shape[1])
+    count[torch.tensor([True] + [False] * (ids.shape[1] - 1))] = 1.0
+    count.add_(1)
+    count[-1] = ids.sum()
+    count[ids[0] > 20] = 5.0
+    return torch.nonzero(count > 1.5)[:, 0].to(ids.device) * 0
+
+
 def written(ids: Tensor) -> Tensor:
     """A mask that is made, changed through a view, and used."""
     mask = torch.ones(ids.shape, dtype=torch.bool, device=ids.device)
@@ -44,6 +55,7 @@ def written(ids: Tensor) -> Tensor:
     return mask
 
 
+CPU_MASK = torch.tensor([False, True])
 CHOICES: dict[str, Callable[[Tensor], Any]] = {
     "a mask": lambda ids: ids > 20,
     "positions of a mask": lambda ids: torch.nonzero(ids > 20, as_tuple=True),
@@ -56,6 +68,13 @@ CHOICES: dict[str, Callable[[Tensor], Any]] = {
     "written through a view": written,
     "constants alone": lambda ids: torch.arange(ids.shape[1], device=ids.device)[None] % 2 == 0,
     "a table made in C": lambda ids: int(torch.tensor(2, device=ids.device)) % ids.shape[1] + 1,
+    "no positions": lambda ids: bool((ids[:, []] > 20).any()),
+    "a mask without axes": lambda ids: (ids > 20).any(),
+    "a table given by name": lambda ids: int(torch.tensor(data=[1], device=ids.device, dtype=int)),
+    "written on the processor": written_on_cpu,
+    "as an array of numpy": lambda ids: int(np.flatnonzero(CPU_MASK.repeat(9).numpy())[0]),
+    "positions on the processor": lambda ids: int(torch.nonzero(CPU_MASK).numpy()[0, 0]),
+    "given by name": lambda ids: int(torch.add(input=ids, other=1).max()) % ids.shape[1] + 1,
     "another table made in C": lambda ids: int(ids.new_tensor([1, 2]).sum()) % ids.shape[1] + 1,
 }  # fmt: skip
 
@@ -125,6 +144,28 @@ def test_an_activation_written_into_a_tensor_on_the_cpu_is_unknown(
     with pytest.raises(CannotTrace, match="asks for the value of a number"):
         trace(Gathers(), (3,), batch=4)
     assert trace(Gathers(), inputs=[torch.ones(4, 3)], real=True).output_shapes == ((4, 3),)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda flags, x: flags.index_put_((CPU_MASK,), x[:1, 0]),
+        lambda flags, x: flags.__setitem__(CPU_MASK, x[0, 0]),
+        lambda flags, x: flags.__setitem__(slice(None), x[0, 0]),
+        lambda flags, x: flags.copy_(x[0, :2]),
+        lambda flags, x: flags.add_(torch.zeros(2).copy_(x[0, :2])),
+    ],
+)
+def test_what_an_activation_went_into_cannot_pick(spoil: Callable[[Tensor, Tensor], Any]) -> None:
+    class Picks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            flags = torch.zeros(2)
+            spoil(flags, x)
+            return x[flags > 0]
+
+    with pytest.raises(CannotTrace, match="asks for the value of a number"):
+        trace(Picks(), (3,), batch=2)
+    assert trace(Picks(), inputs=[torch.ones(2, 3)], real=True).macs == 0
 
 
 def test_random_numbers_are_unknown() -> None:

@@ -15,7 +15,6 @@ from torch.nn.modules import module as module_hooks
 
 from epochlab.cost.counting import tensors_in
 from epochlab.cost.layer import shape_text
-from epochlab.cost.quick import QUICK
 from epochlab.cost.receptive import Tracker
 from epochlab.cost.recorder import Loose, Recorder, Scope
 from epochlab.cost.values import Constants, Values
@@ -54,8 +53,7 @@ class Passes:
                for t in (*module.parameters(), *module.buffers(), *inputs)}  # fmt: skip
         self.root = Scope(None, "", 0, None, False)
         self.calls: dict[int, int] = {}
-        self.recorder = Recorder(self.root, loose, own, tracker,
-                                 {} if values is None else QUICK, values)  # fmt: skip
+        self.recorder = Recorder(self.root, loose, own, tracker, values)
         self.output_shapes: tuple[tuple[int, ...], ...] = ()
         self.ran_backward = False
 
@@ -197,7 +195,8 @@ def _opened(outputs: Any) -> Iterator[Any]:
             yield from _opened(value)
 
 
-_ON_BEHALF = ("_forward", "_backward", "run_operator", "__torch_function__", "answer")
+_ON_BEHALF = ("_forward", "_backward", "__torch_dispatch__", "__torch_function__", "_answer",
+              "_run_on_meta", "_refuse_spoiled")  # fmt: skip
 
 
 def _is_our_own(error: BaseException) -> bool:

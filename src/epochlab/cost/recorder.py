@@ -7,7 +7,6 @@ and the number under way is known both when the forward operator runs and when i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from epochlab.cost.counting import FREE, Count, Rule, first_tensor, rule_of, tensors_in
+from epochlab.cost.quick import QUICK
 from epochlab.cost.receptive import ReceptiveField, Tracker
-from epochlab.cost.values import ASKING, MAKES, Values, written_by
+from epochlab.cost.values import MAKES, Values
 
 Operator = torch._ops.OpOverload
 Loose = tuple[Tensor, tuple[tuple[nn.Parameter, str], ...]]
@@ -75,8 +75,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
     """Books operators to the scope under way, which the modules' hooks set."""
 
     def __init__(self, root: Scope, loose: dict[int, Loose], own: set[int],
-                 tracker: Tracker | None, quick: Mapping[Any, Callable[..., Any]],
-                 values: Values | None) -> None:  # fmt: skip
+                 tracker: Tracker | None, values: Values | None) -> None:  # fmt: skip
         super().__init__()  # type: ignore[no-untyped-call] # the same
         self.scope = root
         self.loose = loose
@@ -84,10 +83,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         self.storages = own
         "storages that autograd may keep at no further cost: parameters, inputs, those kept already"
         self.tracker = tracker
-        self.quick = quick
-        "operator -> a short formula of its result's shape; empty where numbers are real"
         self.values = values
         "what is known of numbers although none is computed; nothing where numbers are real"
+        self.quick = {} if values is None else QUICK
         self.rules: dict[Operator, Rule | None] = {}
         self.missing = Missing()
         self.by_number: dict[int, Operation] = {}
@@ -109,10 +107,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
         kwargs = kwargs or {}
         quick, values = self.quick.get(func), self.values
         out = NotImplemented if quick is None else quick(*args, **kwargs)
-        if out is NotImplemented and values is not None and func in ASKING:
-            out = values.answer(func, args, kwargs)
         if out is NotImplemented:
-            out = run_operator(func, args, kwargs, values)
+            out = func(*args, **kwargs) if values is None else values.run(func, args, kwargs)
         if (values is not None and (values.twins or values.spoiled or func in MAKES)
                 and not self.backward):  # fmt: skip
             values.note(func, args, kwargs, out)
@@ -188,27 +184,3 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decl
 
 def _nothing(args: Any, out: Any) -> Count:
     return Count()
-
-
-def run_operator(func: Operator, args: Any, kwargs: Any, values: Values | None) -> Any:
-    """The operator itself; numbers that the module keeps on the CPU are brought to meta."""
-    try:
-        return func(*args, **kwargs)
-    except (RuntimeError, NotImplementedError):
-        if not any(not t.is_meta for t in tensors_in((args, tuple(kwargs.values())))):
-            raise
-        if not any(t.is_meta for t in tensors_in((args, tuple(kwargs.values())))):
-            raise
-    if values is not None:
-        for tensor in written_by(func, args):
-            if not tensor.is_meta:
-                values.spoil(tensor)
-    return func(*_to_meta(args), **{k: _to_meta(v) for k, v in kwargs.items()})
-
-
-def _to_meta(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value if value.is_meta else value.to("meta")
-    if isinstance(value, (tuple, list)):
-        return type(value)(_to_meta(v) for v in value)
-    return value

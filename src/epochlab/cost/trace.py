@@ -70,12 +70,13 @@ def trace(
     values = None if real else Values()
     arguments, named = _arguments(input_shape, batch, inputs, values)
     given = list(tensors_in((arguments, tuple(named.values()))))
-    if real and _has_meta(module):
+    places = {t.is_meta for t in (*module.parameters(), *module.buffers())}
+    if real and True in places:
         raise CannotTrace(
             f"{type(module).__name__} is to run with real numbers, and its weights are on the meta "
             "device, where there are none. Build it on the CPU."
         )
-    standin = module if values is None or _on_meta(module) else _standin(module, values)
+    standin = module if values is None or False not in places else _standin(module, values)
     tracker = Tracker(*given) if fields else None
     passes = Passes(standin, given, tracker, values)
     was_training = {child: child.training for child in standin.modules()}
@@ -148,14 +149,6 @@ def _stand_in(value: Any, values: Values | None) -> Any:
 
 
 # --- the module -----------------------------------------------------------------------------------
-
-
-def _has_meta(module: nn.Module) -> bool:
-    return any(t.is_meta for t in (*module.parameters(), *module.buffers()))
-
-
-def _on_meta(module: nn.Module) -> bool:
-    return all(t.is_meta for t in (*module.parameters(), *module.buffers()))
 
 
 def _standin(module: nn.Module, values: Values) -> nn.Module:

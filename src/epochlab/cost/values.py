@@ -10,6 +10,7 @@ are views of the twins, so writing into one is seen by the others.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -46,8 +47,11 @@ ASKING = frozenset({
 
 MAKES = CONSTANTS | SHAPE_ONLY | {aten._to_copy.default}
 
-# Functions of Python that make a tensor from numbers, their last argument by position.
-FROM_DATA = frozenset({torch.tensor, torch.as_tensor, Tensor.new_tensor})
+# An index of one of these types picks where it is true.
+MASKS = (torch.bool, torch.uint8)
+
+# Functions of Python that make a tensor from numbers, and the place of the numbers.
+FROM_DATA = {torch.tensor: 0, torch.as_tensor: 0, Tensor.new_tensor: 1}
 
 
 class Values:
@@ -72,23 +76,14 @@ class Values:
     def of(self, tensor: Tensor) -> Tensor | None:
         """The values of a tensor, if they are known; a tensor on the CPU has its own."""
         if not tensor.is_meta:
-            return None if self.spoiled and _storage(tensor) in self.spoiled else tensor
+            return None if self._is_spoiled(tensor) else tensor
         found = self.twins.get(id(tensor))
         return None if found is None else found[1]
 
-    def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What an operator of ASKING gives, from known values; NotImplemented if they are not."""
-        if func is aten._to_copy.default:
-            return self._copied_to_cpu(args, kwargs)
-        if func in (aten.index.Tensor, aten.index_put.default, aten.index_put_.default):
-            return self._indexed(func, args, kwargs)
-        real = self._real_arguments(args, kwargs)
-        if real is None:
-            if self.spoiled:
-                raise RuntimeError("data-dependent: the value comes from an activation")
-            return NotImplemented
-        result = func(*real[0], **real[1])
-        return self._with_twins(result)
+    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What an operator gives: from known values where it asks for values, else on meta."""
+        out = self._answer(func, args, kwargs) if func in ASKING else NotImplemented
+        return self._run_on_meta(func, args, kwargs) if out is NotImplemented else out
 
     def note(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """After an operator ran on meta tensors: give its result twins, if they can be had."""
@@ -98,24 +93,65 @@ class Values:
             if args[0].numel() <= LARGEST:
                 like = torch.empty_like(args[0], device="cpu")
                 self._twin_by(func, (like, *args[1:]), {**kwargs, "device": "cpu"}, out)
-        elif any(id(t) in self.twins or not t.is_meta for t in tensors_in((args, kwargs.values()))):
+        elif any(id(t) in self.twins or not t.is_meta for t in _given(args, kwargs)):
             self._follow(func, args, kwargs, out)
+
+    def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What an operator of ASKING gives, from known values; NotImplemented if they are not."""
+        if func is aten._to_copy.default:
+            return self._copied_to_cpu(args, kwargs)
+        if func in (aten.index.Tensor, aten.index_put.default, aten.index_put_.default):
+            return self._indexed(func, args, kwargs)
+        self._refuse_spoiled(_given(args, kwargs))
+        if not any(t.is_meta for t in _given(args, kwargs)):
+            return NotImplemented
+        real = self._real_arguments(args, kwargs)
+        return NotImplemented if real is None else self._with_twins(func(*real[0], **real[1]))
+
+    def _run_on_meta(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The operator itself; numbers that the module keeps on the CPU are brought to meta."""
+        on_cpu = [tensor for tensor in written_by(func, args) if not tensor.is_meta]
+        if on_cpu and any(t.is_meta for t in _given(args, kwargs)):
+            # PyTorch would refuse, or pretend to write.
+            real = None if _is_random(func) else self._real_arguments(args, kwargs)
+            if real is not None:
+                return func(*real[0], **real[1])
+            for tensor in on_cpu:
+                self._spoil(tensor)
+        else:
+            try:
+                return func(*args, **kwargs)
+            except (RuntimeError, NotImplementedError):
+                if len({t.is_meta for t in _given(args, kwargs)}) < 2:
+                    raise
+        return func(*_to_meta(args), **{k: _to_meta(v) for k, v in kwargs.items()})
 
     def _follow(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """An operator took a known tensor: its result is known if all of its tensors are."""
-        real = None if _is_random(func) else self._real_arguments(args, kwargs)
-        if real is not None:
-            named = {**real[1], "device": "cpu"} if "device" in real[1] else real[1]
-            self._twin_by(func, real[0], named, out)
-            return
-        for tensor in written_by(func, args):
-            self._forget(tensor)
-        if self.spoiled:
-            for tensor in tensors_in((out,)):
+        written = written_by(func, args)
+        touched = [*written, *tensors_in((out,))]
+        if self.spoiled and any(self._is_spoiled(t) for t in _given(args, kwargs)):
+            for tensor in touched:
                 if not tensor.is_meta:
-                    self.spoil(tensor)
+                    self._spoil(tensor)
+        if not any(t.is_meta for t in touched):  # what is on the CPU has its values already
+            return
+        real = None if _is_random(func) else self._real_arguments(args, kwargs)
+        if real is None:
+            for tensor in written:
+                self._forget(tensor)
+            return
+        named = {**real[1], "device": "cpu"} if "device" in real[1] else real[1]
+        self._twin_by(func, real[0], named, out)
 
-    def spoil(self, tensor: Tensor) -> None:
+    def _is_spoiled(self, tensor: Tensor) -> bool:
+        return bool(self.spoiled) and not tensor.is_meta and _storage(tensor) in self.spoiled
+
+    def _refuse_spoiled(self, tensors: Iterable[Tensor]) -> None:
+        if any(self._is_spoiled(t) for t in tensors):
+            raise RuntimeError("data-dependent: the value comes from an activation")
+
+    def _spoil(self, tensor: Tensor) -> None:
         """Unknown values belong into this tensor on the CPU, which still holds its old ones."""
         self.spoiled[_storage(tensor)] = tensor
 
@@ -172,20 +208,21 @@ class Values:
 
     def _indexed(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Positions in the place of known masks: their number decides the result's shape."""
-        indices = args[1]
-        if not any(t is not None and t.dtype in (torch.bool, torch.uint8) for t in indices):
+        masks = [t for t in args[1] if t is not None and t.dtype in MASKS]
+        self._refuse_spoiled(masks)
+        if not any(t.is_meta for t in _given(args, kwargs)):
+            return NotImplemented
+        if not masks or any(self.of(mask) is None for mask in masks):
             return NotImplemented
         positions: list[Tensor | None] = []
-        for index in indices:
-            if index is None or index.dtype not in (torch.bool, torch.uint8):
+        for index in args[1]:
+            if index is None or index.dtype not in MASKS:
                 positions.append(index)
-                continue
-            real = self.of(index)
-            if real is None:
-                return NotImplemented
-            positions += [axis.to("meta") for axis in real.nonzero(as_tuple=True)]
-        source = args[0].to("meta")
-        return func(source, positions, *args[2:], **kwargs)
+            else:
+                real = self.of(index)
+                assert real is not None
+                positions += real.nonzero(as_tuple=True)
+        return self._run_on_meta(func, (args[0], positions, *args[2:]), kwargs)
 
 
 def written_by(func: Any, args: Any) -> list[Tensor]:
@@ -196,6 +233,19 @@ def written_by(func: Any, args: Any) -> list[Tensor]:
         value for value, known in zip(args, func._schema.arguments, strict=False)
         if known.alias_info is not None and known.alias_info.is_write
     ))  # fmt: skip
+
+
+def _given(args: Any, kwargs: Any) -> Iterator[Tensor]:
+    """All tensors among the arguments, those given by name too."""
+    return tensors_in((args, tuple(kwargs.values())))
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value if value.is_meta else value.to("meta")
+    if isinstance(value, (tuple, list)):
+        return type(value)(_to_meta(v) for v in value)
+    return value
 
 
 def _storage(tensor: Tensor) -> int:
@@ -229,11 +279,14 @@ class Constants(TorchFunctionMode):
                 args = (args[0], tuple(_as_tensor(i) if isinstance(i, list) else i for i in index))
         made = func(*args, **kwargs)
         if func in FROM_DATA and made.is_meta:
-            data = args[-1] if args else kwargs["data"]
+            place = FROM_DATA[func]
+            data = args[place] if len(args) > place else kwargs["data"]
             if not isinstance(data, Tensor):
                 self.values.know(made, torch.tensor(data, dtype=made.dtype))
         return made
 
 
 def _as_tensor(index: list[Any]) -> Any:
-    return torch.tensor(index) if all(isinstance(i, int) for i in index) else index
+    if not all(isinstance(i, int) for i in index):
+        return index
+    return torch.tensor(index, dtype=None if index else torch.int64)
