@@ -51,6 +51,10 @@ from epochlab.train.state import COUNTED_TOGETHER, fresh_state
 from epochlab.train.trial import Trial
 from measuring import save
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.cost.allocating import allocations
+
 MEDIAN_LIMIT, WORST_LIMIT = 0.03, 0.10
 "wanted: errors of the predicted peak, as shares of the measured one"
 OUTPUTS = 10
@@ -198,25 +202,9 @@ def measured_peak(point: Point) -> int:
             next(steps)
         with record_function("measured step"):
             next(steps)
-    totals, (start, end) = _allocations(seen)
+    totals, (start, end) = allocations(seen, "measured step")
     before = totals[0][1] - tare.nbytes
     return max(total for at, total in totals if start <= at <= end) - before
-
-
-def _allocations(seen: Any) -> tuple[list[tuple[int, int]], tuple[int, int]]:
-    """(time, bytes handed out in all) after each allocation and release; times of the step."""
-    totals: list[tuple[int, int]] = []
-    span = (0, 0)
-    waiting = list(seen.profiler.kineto_results.experimental_event_tree())
-    while waiting:
-        event = waiting.pop()
-        waiting += event.children
-        if event.name == "measured step":
-            span = (event.start_time_ns, event.end_time_ns)
-        total = getattr(event.extra_fields, "total_allocated", None)
-        if total is not None:
-            totals.append((event.start_time_ns, total))
-    return sorted(totals), span
 
 
 def measure(point: Point) -> dict[str, int | None]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from epochlab.cost import live, training_step
+from epochlab.cost import fake, training_step
 from epochlab.cost.loading import find_network
 from epochlab.cost.memory import StepMemory, step_memory
 from epochlab.errors import BadOption, CannotTrace
@@ -419,5 +419,5 @@ def test_short_formulas_change_nothing(
     module, shape = found.build(), found.natural_input
     options: dict[str, Any] = {"batch": 4, "optimizer": Adam(), "loop": loop}
     quick = step_memory(module, shape, **options)
-    monkeypatch.setattr(live, "FORMULAS", {})
+    monkeypatch.setattr(fake, "FORMULAS", {})
     assert step_memory(module, shape, **options) == quick

@@ -24,6 +24,7 @@ from epochlab.optimizers.sgd import Sgd
 from epochlab.train import state as train_state
 from epochlab.train.engines.eager import train
 from epochlab.train.trial import Trial
+from tests.cost.allocating import allocations
 
 TOLERANCE = 0.03
 "share of the measured peak by which the predicted one may be off"
@@ -111,17 +112,7 @@ def measured_peak(make: Callable[[], Iterator[None]], warm_up: int) -> int:
             next(steps)
         with record_function("measured step"):
             next(steps)
-    totals, span = [], (0, 0)
-    waiting = list(seen.profiler.kineto_results.experimental_event_tree())
-    while waiting:
-        event = waiting.pop()
-        waiting += event.children
-        if event.name == "measured step":
-            span = (event.start_time_ns, event.end_time_ns)
-        held = getattr(event.extra_fields, "total_allocated", None)
-        if held is not None:
-            totals.append((event.start_time_ns, held))
-    totals.sort()
+    totals, span = allocations(seen, "measured step")
     before = totals[0][1] - tare.nbytes
     return max(held for at, held in totals if span[0] <= at <= span[1]) - before
 

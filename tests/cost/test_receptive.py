@@ -149,6 +149,7 @@ def test_tracker_equals_the_recurrence(windows: list[Window]) -> None:
         (nn.Upsample(scale_factor=2), "1 x 1, jump 1/2"),
         (nn.Upsample(scale_factor=2, mode="bilinear"), "2 x 2, jump 1/2"),
         (nn.Upsample(scale_factor=2, mode="bicubic"), "4 x 4, jump 1/2"),
+        (nn.Sequential(*[nn.Upsample(scale_factor=2), nn.AvgPool2d(2)] * 15), "1 x 1, jump 1"),
         (nn.BatchNorm2d(4).train(), "1 x 1, jump 1"),
         (nn.BatchNorm2d(4).eval(), "1 x 1, jump 1"),
         (nn.BatchNorm2d(4, track_running_stats=False).eval(), "whole input"),

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from epochlab.cost.live import LiveBytes, Watched, tensors_in
+from epochlab.cost.fake import Watched
+from epochlab.cost.live import LiveBytes, tensors_in
 from epochlab.cost.training_step import (
     Inputs,
     TorchOptimizer,

@@ -174,9 +174,10 @@ def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
     loss = step.forward()
     with live.unnoted():
         rows, classes = COUNTED_TOGETHER * len(step.outputs), step.outputs.shape[1:]
+        # Outputs and targets that wait to be compared.
         latest = step.outputs.new_empty(rows, *classes)
-        earlier = torch.empty(rows - len(step.outputs), dtype=torch.int64)
-    live.backdate(latest, earlier)
+        awaited = torch.empty(rows - len(step.outputs), dtype=torch.int64)
+    live.backdate(latest, awaited)
     step.backward(loss)
     live.phase = "update"
     with torch.no_grad():

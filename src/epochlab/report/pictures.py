@@ -55,9 +55,9 @@ def _picture(item: Item) -> Picture:
     if points is not altair.Undefined:
         spec["datasets"] = spec.get("datasets", {}) | points
     spec.pop("$schema", None)
-    spec = _drawable(spec)
     spec["description"] = f"{figure.title}. {figure.caption}".strip()
-    svg = svg_of(_still(spec))
+    spec = _drawable(spec)
+    svg = _svg(_still(spec))
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
     assert size is not None
     return Picture(spec, svg, float(size[1]), float(size[2]))
@@ -65,10 +65,13 @@ def _picture(item: Item) -> Picture:
 
 def svg_of(spec: dict[str, Any]) -> str:
     """The SVG picture of a Vega-Lite chart; equal charts give equal pictures."""
+    return _svg(_drawable(spec))
+
+
+def _svg(spec: dict[str, Any]) -> str:
     import vl_convert
 
-    # A control character in a word would end the process, not only the picture.
-    svg = str(vl_convert.vegalite_to_svg(_drawable(spec), vl_version=vega_lite_version()))
+    svg = str(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite_version()))
     # Vega numbers its ids on through all pictures of a process.
     ids = {old: f"i{new}" for new, old in enumerate(re.findall(r'(?<= id=")[^"]+', svg))}
     svg = re.sub(r'(?<= id=")[^"]+', lambda found: ids[found[0]], svg)
@@ -76,7 +79,10 @@ def svg_of(spec: dict[str, Any]) -> str:
 
 
 def _drawable(value: Any) -> Any:
-    """A chart whose words Vega can draw: printable, and none taken for the function 'if'."""
+    """A chart whose words Vega can draw: printable, and none taken for the function 'if'.
+
+    A control character in a word would end the process, not only the picture.
+    """
     if isinstance(value, dict):
         return {key: _drawable(item) for key, item in value.items()}
     if isinstance(value, list):
