@@ -18,12 +18,13 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from epochlab.cost.live import LiveBytes, tensors_in
+from epochlab.cost.live import LiveBytes
 from epochlab.cost.quick import META, QUICK
 from epochlab.cost.workspace import lstm_kept_bytes
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
+CPU = torch.device("cpu")
 _LSTM_LAYER = aten.mkldnn_rnn_layer.default
 
 
@@ -85,21 +86,24 @@ class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch decla
 
     def _by_formula(self, formula: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The operator's fake results, or NotImplemented where the formula does not hold."""
-        given = tensors_in((args, tuple(kwargs.values())))
-        if not all(isinstance(t, FakeTensor) and _is_plain(t) for t in given):
+        if not (all(map(_is_plain, args)) and all(map(_is_plain, kwargs.values()))):
             return NotImplemented
         with in_kernel_invocation_manager(self.fake):  # in here fake tensors are meta tensors
             made = formula(*args, **kwargs)
         if isinstance(made, (tuple, list)):
-            return type(made)(self._as_fake(t) for t in made)
-        return self._as_fake(made)
-
-    def _as_fake(self, made: Any) -> Any:
-        if isinstance(made, Tensor) and not isinstance(made, FakeTensor):
-            return FakeTensor(self.fake, made, torch.device("cpu"))
-        return made
+            return type(made)(as_fake(self.fake, t) for t in made)
+        return as_fake(self.fake, made)
 
 
-def _is_plain(t: FakeTensor) -> bool:
-    """On the CPU (asking for `device` would be an operator), and without a value to keep up."""
-    return t.fake_device.type == "cpu" and t.constant is None
+def as_fake(fake: FakeTensorMode, made: Any) -> Any:
+    """A meta tensor as one on the CPU; anything else as it is."""
+    if isinstance(made, Tensor) and not isinstance(made, FakeTensor):
+        return FakeTensor(fake, made, CPU)
+    return made
+
+
+def _is_plain(value: Any) -> bool:
+    """No tensor, or one on the CPU (asking for `device` would be an operator) without a value."""
+    if isinstance(value, FakeTensor):
+        return value.fake_device.type == "cpu" and value.constant is None
+    return not isinstance(value, Tensor)

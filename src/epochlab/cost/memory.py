@@ -13,14 +13,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from epochlab.cost.fake import Watched
 from epochlab.cost.live import LiveBytes, tensors_in
+from epochlab.cost.standins import StandIns
 from epochlab.cost.training_step import (
     Inputs,
     TorchOptimizer,
     TrainingStep,
     epochlab_step,
     plain_step,
-    stand_in_inputs,
-    stand_in_module,
 )
 from epochlab.cost.workspace import workspace_bytes
 from epochlab.errors import BadOption, CannotTrace, EpochlabError, nearest
@@ -87,19 +86,15 @@ def step_memory(
     dtype = DTYPES[precision_bytes]
     live = LiveBytes(workspace_bytes if workspace else None)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with (
-        torch.random.fork_rng(devices=[]), _told(module, input_shape, inputs, batch),
-        fake, Watched(live, fake),
-    ):  # fmt: skip
-        with live.unnoted():
-            copied, flat = stand_in_module(module, dtype, one_vector=loop == "epochlab")
-            if input_shape is not None:
-                inputs = torch.empty((batch, *input_shape), dtype=dtype)
-            step = TrainingStep(
-                live=live, module=copied, inputs=stand_in_inputs(inputs, dtype), loss=loss,
-                targets=stand_in_inputs(targets, dtype), flat=flat,
-                keeps_outputs=loop == "epochlab",
-            )  # fmt: skip
+    standins = StandIns(fake, dtype)
+    copied, flat = standins.of_module(module, one_vector=loop == "epochlab")
+    if input_shape is not None:
+        inputs = torch.empty((batch, *input_shape), device="meta")
+    step = TrainingStep(
+        live=live, module=copied, inputs=standins.of(inputs), loss=loss,
+        targets=standins.of(targets), flat=flat, keeps_outputs=loop == "epochlab",
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]), _told(module, inputs), fake, Watched(live, fake):
         if loop == "epochlab":
             assert isinstance(optimizer, Optimizer)
             epochlab_step(step, optimizer)
@@ -206,15 +201,14 @@ def _with_batch(value: Any, b: int) -> Any:
 
 
 @contextmanager
-def _told(module: nn.Module, input_shape: Any, inputs: Any, batch: int) -> Iterator[None]:
+def _told(module: nn.Module, inputs: Any) -> Iterator[None]:
     """Whatever goes wrong in the module's own code is said in one paragraph."""
     try:
         yield
     except EpochlabError:
         raise
     except Exception as error:
-        shapes = [tuple(t.shape) for t in tensors_in(inputs)]
-        given = ", ".join(map(str, shapes)) if inputs is not None else (batch, *input_shape)
+        given = ", ".join(str(tuple(t.shape)) for t in tensors_in(inputs))
         said = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CannotTrace(
             f"A training step of {type(module).__name__} on inputs of shape {given} (batch axis "

@@ -6,7 +6,6 @@ their place. The module itself is left as it was.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from epochlab.cost.analysis import Cost
+from epochlab.cost.copying import copied
 from epochlab.cost.counting import tensors_in
 from epochlab.cost.passes import Passes
 from epochlab.cost.receptive import Tracker
@@ -165,7 +165,7 @@ def _standin(module: nn.Module, values: Values) -> nn.Module:
         memo[id(buffer)] = torch.empty_like(buffer, device="meta")
         values.given(memo[id(buffer)], buffer)
     try:
-        return copy.deepcopy(module, memo)
+        return copied(module, memo)
     except Exception as error:
         raise CannotTrace(
             f"{type(module).__name__} cannot be copied onto the meta device ({error}). Build it "

@@ -6,7 +6,6 @@ so every operator takes the same way through PyTorch as in a real step on that d
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,16 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from epochlab.cost.live import Kept, LiveBytes, kept_bytes, marking, storages, tensors_in
-from epochlab.errors import BadOption, CannotTrace
+from epochlab.cost.live import Kept, LiveBytes, kept_bytes, marking, storages
+from epochlab.cost.standins import pieces
+from epochlab.errors import BadOption
 from epochlab.optimizers import Optimizer
 
 TorchOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Inputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
-# Facts of our own training loop (epochlab.train.state); a test holds them equal to it.
-ONE_PIECE_WEIGHTS = 1 << 20
-ALIGN = 16
+# A fact of our own training loop (epochlab.train.state); a test holds it equal to it.
 COUNTED_TOGETHER = 16
 # The rate and number of a step decide about numbers, never about shapes.
 RATE, NUMBER = 0.1, 2
@@ -158,10 +156,10 @@ def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
     live = step.live
     step.inputs = _in_layout(step.inputs)
     if step.flat is None:
-        pieces, copied = [p.data for p in step.trained], None
+        weights, copied = [p.data for p in step.trained], None
     else:
-        pieces, copied = [step.flat], torch.empty_like(step.flat)
-    state = [_slots(optimizer, piece) for piece in pieces]
+        weights, copied = [step.flat], torch.empty_like(step.flat)
+    state = [_slots(optimizer, w) for w in weights]
     live.follow(copied)
     step.begin(state)
 
@@ -169,7 +167,7 @@ def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
     step.inputs = _in_layout(torch.empty(step.inputs.shape, dtype=step.inputs.dtype))
     live.phase = "forward"
     with torch.no_grad():
-        for w, slots in zip(pieces, state, strict=True):
+        for w, slots in zip(weights, state, strict=True):
             optimizer.look_ahead(w, slots)
     loss = step.forward()
     with live.unnoted():
@@ -184,9 +182,9 @@ def epochlab_step(step: TrainingStep, optimizer: Optimizer) -> None:
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in step.trained]
         if copied is not None:
             step.found["gradients_bytes"] += copied.untyped_storage().nbytes()
-            torch._foreach_copy_(_pieces(copied, step.trained), gradients)
+            torch._foreach_copy_(pieces(copied, step.trained), gradients)
             gradients = [copied]
-        for w, g, slots in zip(pieces, gradients, state, strict=True):
+        for w, g, slots in zip(weights, gradients, state, strict=True):
             optimizer.step(w, g, slots, RATE, NUMBER)
         gradients.clear()
         for p in step.trained:
@@ -201,66 +199,3 @@ def _slots(optimizer: Optimizer, w: Tensor) -> dict[str, Tensor]:
 
 def _in_layout(x: Any) -> Any:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-
-
-# --- stand-ins ------------------------------------------------------------------------------------
-
-
-def stand_in_module(
-    module: nn.Module, dtype: torch.dtype, *, one_vector: bool
-) -> tuple[nn.Module, Tensor | None]:
-    """A copy of the module, in training mode, whose tensors have shapes and no numbers.
-
-    Python's deepcopy is told what becomes of each tensor, so tied weights stay tied and nothing is
-    read. With `one_vector` the trained parameters are pieces of one vector, if they are few enough
-    for our own loop to do so; the vector is the second result. To be called where new tensors are
-    without numbers. Raises CannotTrace if the module cannot be copied.
-    """
-    memo: dict[int, Any] = {}
-    trained = [p for p in module.parameters() if p.requires_grad]
-    vector = None
-    if one_vector and sum(p.numel() for p in trained) <= ONE_PIECE_WEIGHTS:
-        vector = torch.empty(sum(_aligned(p) for p in trained), dtype=dtype)
-        for p, piece in zip(trained, _pieces(vector, trained), strict=True):
-            memo[id(p)] = nn.Parameter(piece)
-    for p in module.parameters():
-        if id(p) not in memo:
-            memo[id(p)] = nn.Parameter(stand_in(p, dtype), p.requires_grad)
-    for child in module.modules():
-        for held in tensors_in(list(vars(child).values())):  # buffers, and constants without a name
-            if id(held) not in memo:
-                memo[id(held)] = stand_in(held, dtype)
-    try:
-        copied = copy.deepcopy(module, memo)
-    except Exception as error:
-        raise CannotTrace(
-            f"{type(module).__name__} cannot be copied ({error}), and its memory is only predicted "
-            "on a copy. Take what cannot be copied (open files, locks) out of the module."
-        ) from error
-    return copied if copied.training else copied.train(), vector
-
-
-def stand_in(t: Tensor, dtype: torch.dtype) -> Tensor:
-    """A tensor of the same shape and order in memory; floating numbers become `dtype`."""
-    dtype = dtype if t.is_floating_point() else t.dtype
-    return torch.empty_strided(t.shape, t.stride(), dtype=dtype, device="cpu")
-
-
-def stand_in_inputs(value: Any, dtype: torch.dtype) -> Any:
-    """Tensors anywhere in `value` become stand-ins; all else stays."""
-    if isinstance(value, Tensor):
-        return stand_in(value, dtype)
-    if isinstance(value, Mapping):
-        return {key: stand_in_inputs(v, dtype) for key, v in value.items()}
-    if isinstance(value, (tuple, list)):
-        return type(value)(stand_in_inputs(v, dtype) for v in value)
-    return value
-
-
-def _pieces(vector: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
-    parts = torch.split(vector, [_aligned(p) for p in parameters])
-    return [part[: p.numel()].view_as(p) for part, p in zip(parts, parameters, strict=True)]
-
-
-def _aligned(p: Tensor) -> int:
-    return -(-p.numel() // ALIGN) * ALIGN
