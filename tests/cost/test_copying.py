@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,7 +65,7 @@ def parts(value: Any, seen: dict[int, int]) -> Iterator[Any]:
         yield ("again", seen[id(value)])
         return
     if callable(value) and not isinstance(value, nn.Module):
-        yield id(value)  # functions, classes and weak references are not copied
+        yield type(value) if isinstance(value, weakref.ref) else id(value)
         return
     if isinstance(value, (str, int, float, bool, type(None))):
         yield value
