@@ -421,3 +421,27 @@ def test_short_formulas_change_nothing(
     quick = step_memory(module, shape, **options)
     monkeypatch.setattr(fake, "FORMULAS", {})
     assert step_memory(module, shape, **options) == quick
+
+
+def test_short_formulas_change_nothing_in_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(20, 16)
+            self.layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+            self.scale = nn.Parameter(torch.ones(16))
+            self.groups = nn.GroupNorm(4, 16)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            x = torch.cat([self.layer(self.embed(ids)) * self.scale, self.embed(ids)], 1)
+            one, *rest = x.split([3, x.shape[1] - 3], 1)
+            y = self.groups(x.permute(0, 2, 1).unsqueeze(-1)).squeeze(-1).transpose(1, 2)
+            return torch.stack([one.sum(1), rest[0].mean(1), y[:, 0].expand(len(y), -1)]).unbind()[
+                0
+            ]
+
+    module, ids = Mixed(), torch.zeros(2, 7, dtype=torch.int64)
+    options: dict[str, Any] = {"inputs": ids, "optimizer": torch.optim.Adam}
+    quick = step_memory(module, **options)
+    monkeypatch.setattr(fake, "FORMULAS", {})
+    assert step_memory(module, **options) == quick

@@ -78,7 +78,28 @@ def test_matrix_products(batch: int, rows: int, inner: int, columns: int) -> Non
 @given(st.lists(SIZES, min_size=1, max_size=4), st.integers(1, 3))
 def test_layer_norm(shape: list[int], last: int) -> None:
     normed = shape[-min(last, len(shape)) :]
-    same(aten.native_layer_norm.default, meta(*shape), normed, meta(*normed), meta(*normed), 1e-5)
+    x, one = meta(*shape), meta(*normed)
+    same(aten.native_layer_norm.default, x, normed, one, one, 1e-5)
+    _, mean, deviation = aten.native_layer_norm.default(x, normed, one, one, 1e-5)
+    for weight, bias in ((one, one), (one, None), (None, None)):
+        for wanted in ([True, True, True], [False, True, False]):
+            same(aten.native_layer_norm_backward.default, meta(*shape), x, normed, mean, deviation,
+                 weight, bias, wanted)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(shape=st.lists(SIZES, min_size=1, max_size=4), lengths=st.lists(SIZES, min_size=1),
+       data=st.data())  # fmt: skip
+def test_concatenations(shape: list[int], lengths: list[int], data: st.DataObject) -> None:
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    parts = []
+    for length in lengths:
+        shape[axis] = length
+        parts.append(meta(*shape))
+    same(aten.cat.default, parts, axis)
+    for other in (meta(*shape, 2), meta(*shape).long(), meta(2, *shape).movedim(0, -1)[..., 0]):
+        if other.dtype == torch.int64 or not other.is_contiguous() or other.ndim > len(shape):
+            assert quick.QUICK[aten.cat.default]([meta(*shape), other], axis) is NotImplemented
 
 
 @pytest.mark.parametrize("func", [f for f, q in quick.QUICK.items() if q is quick.same], ids=str)
@@ -97,6 +118,9 @@ def test_pairs(func: Any, shape: list[int]) -> None:
     same(func, meta(*shape), meta(*shape))
     if func in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor):
         same(func, meta(*shape), 2.0)
+        for first in range(len(shape)):
+            same(func, meta(*shape), meta(*shape[first:]))
+            same(func, meta(*shape), meta(*shape[:first], 1, *shape[first + 1 :]))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +185,8 @@ def test_a_copy_in_another_order_is_left_to_pytorch() -> None:
 @pytest.mark.parametrize("func", [aten.add.Tensor, aten.mul.Tensor], ids=str)
 def test_unusual_operands_are_left_to_pytorch(func: Any) -> None:
     pair = quick.QUICK[func]
-    assert pair(meta(2, 3), meta(3)) is NotImplemented
+    assert pair(meta(3), meta(2, 3)) is NotImplemented
+    assert pair(meta(2, 1), meta(1, 3)) is NotImplemented
     assert pair(meta(2, 3), torch.empty(2, 3, dtype=torch.int64, device="meta")) is NotImplemented
     assert pair(meta(2, 3).t(), meta(3, 2)) is NotImplemented
     assert pair(torch.empty(2, 3), meta(2, 3)) is NotImplemented

@@ -44,11 +44,17 @@ def _is_ordinary(layout: Any = None, device: Any = None, pin_memory: Any = None)
     return layout in (None, torch.strided) and str(device or "cpu") == "cpu"
 
 
-# Views of a meta tensor are what PyTorch makes of them.
-_VIEWS = (aten.detach.default, aten.t.default, aten.view.default, aten.slice.Tensor,
-          aten.split_with_sizes.default)  # fmt: skip
+# Of these, the fake mode's long way ends in what PyTorch makes of meta tensors, too; but for views
+# it gives axes of length 1 other strides than the CPU and meta tensors do.
+_AS_ON_META = (
+    aten.detach.default, aten.t.default, aten.view.default, aten._unsafe_view.default,
+    aten.slice.Tensor, aten.split_with_sizes.default, aten.split.Tensor, aten.unbind.int,
+    aten.transpose.int, aten.permute.default, aten.expand.default, aten.unsqueeze.default,
+    aten.squeeze.dim, aten.select.int, aten.stack.default, aten.sum.dim_IntList,
+    aten.mean.dim,
+)  # fmt: skip
 FORMULAS: dict[Any, Callable[..., Any]] = {
-    **QUICK, **{view: view for view in _VIEWS},
+    **{operator: operator for operator in _AS_ON_META}, **QUICK,
     aten.empty.memory_format: _empty, aten.empty_strided.default: _empty_strided,
 }  # fmt: skip
 
@@ -103,7 +109,9 @@ def as_fake(fake: FakeTensorMode, made: Any) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    """No tensor, or one on the CPU (asking for `device` would be an operator) without a value."""
+    """No tensor, or those on the CPU (asking for `device` would be an operator) without a value."""
     if isinstance(value, FakeTensor):
         return value.fake_device.type == "cpu" and value.constant is None
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
     return not isinstance(value, Tensor)

@@ -101,6 +101,34 @@ def layer_norm(x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float) 
             torch.empty(kept, dtype=x.dtype, device=META))  # fmt: skip
 
 
+def layer_norm_backward(
+    gradient: Tensor, x: Tensor, shape: list[int], mean: Tensor, rstd: Tensor,
+    weight: Tensor | None, bias: Tensor | None, wanted: list[bool],
+) -> Any:  # fmt: skip
+    """Gradients of the values, the scale and the shift."""
+    if x.dtype != torch.float32 or not x.is_contiguous() or not gradient.is_contiguous():
+        return NotImplemented
+    return tuple(
+        _like(like) if like is not None and want else None
+        for like, want in zip((x, weight, bias), wanted, strict=True)
+    )
+
+
+def concatenated(tensors: list[Tensor], dim: int = 0) -> Any:
+    """Tensors that differ along one axis, put one after the other."""
+    first = tensors[0]
+    axis = dim + first.ndim if dim < 0 else dim
+    before, after = first.shape[:axis], first.shape[axis + 1 :]
+    length = 0
+    for t in tensors:
+        if (t.ndim != first.ndim or t.dtype != first.dtype or not t.is_contiguous()
+                or t.shape[:axis] != before or t.shape[axis + 1 :] != after
+                or not t.is_meta):  # fmt: skip
+            return NotImplemented
+        length += t.shape[axis]
+    return torch.empty((*before, length, *after), dtype=first.dtype, device=META)
+
+
 def matrix_product(a: Tensor, b: Tensor) -> Any:
     """[rows, inner] x [inner, columns], or [batch, rows, inner] x [batch, inner, columns]."""
     if (a.dtype != b.dtype or a.ndim != b.ndim or a.shape[-1] != b.shape[-2]
@@ -178,14 +206,24 @@ def same(x: Tensor, *rest: Any, **named: Any) -> Any:
 
 
 def same_pair(x: Tensor, y: Any, *rest: Any, **named: Any) -> Any:
-    """Two tensors of one shape and type, or one and a plain number."""
+    """Two tensors of one type, the second repeated where it is too short, or a plain number."""
     if x.dtype == torch.float32 and x.is_contiguous() and x.is_meta and not rest:
         if type(y) in (int, float):
             return _like(x)
-        if (isinstance(y, Tensor) and y.shape == x.shape and y.dtype == x.dtype
-                and y.is_contiguous()):  # fmt: skip
+        if (isinstance(y, Tensor) and y.dtype == x.dtype and y.is_contiguous()
+                and _repeats(y.shape, x.shape)):  # fmt: skip
             return _like(x)
     return NotImplemented
+
+
+def _repeats(short: tuple[int, ...], long: tuple[int, ...]) -> bool:
+    """Whether repeating axes of length 1 (or missing ones in front) makes one shape the other."""
+    if short == long:
+        return True
+    missing = len(long) - len(short)
+    return missing >= 0 and all(
+        s in (1, n) for s, n in zip(short, long[missing:], strict=True)
+    )  # fmt: skip
 
 
 def in_place(x: Tensor, *rest: Any, **named: Any) -> Any:
@@ -214,6 +252,8 @@ QUICK: dict[Any, Callable[..., Any]] = {
     aten.native_batch_norm.default: batch_norm,
     aten.native_batch_norm_backward.default: batch_norm_backward,
     aten.native_layer_norm.default: layer_norm,
+    aten.native_layer_norm_backward.default: layer_norm_backward,
+    aten.cat.default: concatenated,
     **{getattr(aten, name).default: same for name in _SAME},
     **{getattr(aten, name).default: of_values for name in _SAME_BACKWARD},
     aten.max_pool2d_with_indices.default: max_pooling,
