@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from epochlab.cost.training_step import (
     TorchOptimizer,
     TrainingStep,
     epochlab_step,
+    forward_alone,
     plain_step,
 )
 from epochlab.cost.workspace import workspace_bytes
@@ -31,6 +32,7 @@ Loss = Literal["cross-entropy", "mean-squared-error"] | Callable[..., Tensor]
 
 DTYPES = {2: torch.bfloat16, 4: torch.float32, 8: torch.float64}
 LOSSES = ("cross-entropy", "mean-squared-error")
+Loop = Literal["plain", "epochlab", "forward"]
 LOOPS = ("plain", "epochlab")
 MOST = 1 << 40  # samples in a batch; more means that memory does not depend on the batch
 
@@ -82,11 +84,41 @@ def step_memory(
         >>> memory.parameters_bytes, memory.inputs_bytes, memory.saved_bytes
         (4040, 2040, 204)
     """
-    _check(batch, inputs, input_shape, optimizer, loss, precision_bytes, loop)
-    dtype = DTYPES[precision_bytes]
+    if loop not in LOOPS:
+        raise _unknown("loop", loop, LOOPS)
     live = LiveBytes(workspace_bytes if workspace else None)
+    step = watched_step(
+        module, input_shape, live=live, batch=batch, inputs=inputs, targets=targets,
+        optimizer=optimizer, loss=loss, precision_bytes=precision_bytes, loop=loop,
+    )  # fmt: skip
+    first = next(tensors_in(step.inputs), None)
+    return StepMemory(
+        batch=batch if first is None or not first.ndim else first.shape[0], **step.found,
+        peak_bytes=live.peak_bytes, peak_at=live.peak_at, workspace_bytes=live.peak_workspace_bytes,
+        phases={name: (top, at) for name, (top, at, _) in live.peaks.items()},
+    )  # fmt: skip
+
+
+def watched_step(
+    module: nn.Module,
+    input_shape: tuple[int, ...] | None,
+    *,
+    live: LiveBytes,
+    batch: int,
+    inputs: Inputs | None,
+    targets: Tensor | None,
+    optimizer: Optimizer | TorchOptimizer | None,
+    loss: Loss,
+    precision_bytes: int = 4,
+    loop: Loop = "plain",
+) -> TrainingStep:
+    """Run a step on stand-ins while `live` is told of every operator; see `step_memory`.
+
+    `loop="forward"` is a forward pass alone, in evaluation mode and without gradients.
+    """
+    _check(batch, inputs, input_shape, optimizer, loss, precision_bytes, loop)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    standins = StandIns(fake, dtype)
+    standins = StandIns(fake, DTYPES[precision_bytes])
     copied, flat = standins.of_module(module, one_vector=loop == "epochlab")
     if input_shape is not None:
         inputs = torch.empty((batch, *input_shape), device="meta")
@@ -98,14 +130,11 @@ def step_memory(
         if loop == "epochlab":
             assert isinstance(optimizer, Optimizer)
             epochlab_step(step, optimizer)
+        elif loop == "forward":
+            forward_alone(step)
         else:
             plain_step(step, optimizer)
-    first = next(tensors_in(inputs), None)
-    return StepMemory(
-        batch=batch if first is None or not first.ndim else first.shape[0], **step.found,
-        peak_bytes=live.peak_bytes, peak_at=live.peak_at, workspace_bytes=live.peak_workspace_bytes,
-        phases={name: (top, at) for name, (top, at, _) in live.peaks.items()},
-    )  # fmt: skip
+    return step
 
 
 def largest_batch(
@@ -221,38 +250,40 @@ def _told(module: nn.Module, inputs: Any) -> Iterator[None]:
 def _check(
     batch: int, inputs: Any, input_shape: Any, optimizer: Any, loss: Any, precision: int, loop: str
 ) -> None:
-    def bad(option: str, given: Any, allowed: str) -> BadOption:
-        return BadOption(f"step_memory: {option} is {given!r}; allowed: {allowed}.")
-
-    def named(option: str, given: Any, names: tuple[str, ...]) -> BadOption:
-        close = nearest(given, names) if isinstance(given, str) else None
-        hint = f", and nearest to it is '{close}'" if close else ""
-        return bad(option, given, ", ".join(names) + hint)
-
     if (inputs is None) == (input_shape is None):
         raise BadOption(
-            f"step_memory was given {'both' if inputs is not None else 'neither'} of input_shape "
-            "and inputs; it takes exactly one: input_shape, one sample such as (3, 32, 32), or "
-            "inputs, what the module's forward takes."
+            f"A training step was given {'both' if inputs is not None else 'neither'} of "
+            "input_shape and inputs; it takes exactly one: input_shape, one sample such as "
+            "(3, 32, 32), or inputs, what the module's forward takes."
         )
     sizes = (batch, *(input_shape or ()))
     if not all(isinstance(n, int) and n > 0 for n in sizes):
-        raise bad("batch and input_shape", sizes, "whole numbers, at least 1")
+        raise _bad("batch and input_shape", sizes, "whole numbers, at least 1")
     if precision not in DTYPES:
-        raise bad("precision_bytes", precision, "2 (bfloat16), 4 (float32), 8 (float64)")
+        raise _bad("precision_bytes", precision, "2 (bfloat16), 4 (float32), 8 (float64)")
     if not callable(loss) and loss not in LOSSES:
-        raise named("loss", loss, LOSSES)
-    if loop not in LOOPS:
-        raise named("loop", loop, LOOPS)
+        raise _unknown("loss", loss, LOSSES)
+    if loop not in get_args(Loop):
+        raise _unknown("loop", loop, get_args(Loop))
     if optimizer is not None and not isinstance(optimizer, Optimizer) and not callable(optimizer):
-        raise bad("optimizer", optimizer, "an optimizer component such as Adam(), what makes a "
+        raise _bad("optimizer", optimizer, "an optimizer component such as Adam(), what makes a "
                   "torch optimizer, such as torch.optim.Adam, or None")  # fmt: skip
     if loop == "epochlab" and (not isinstance(optimizer, Optimizer) or input_shape is None):
         raise BadOption(
-            "step_memory: loop='epochlab' is the loop of this package, which takes an optimizer "
-            "component such as Adam() and one tensor of inputs (input_shape). Give those, or "
-            "choose loop='plain'."
+            "A training step: loop='epochlab' is the loop of this package, which takes an "
+            "optimizer component such as Adam() and one tensor of inputs (input_shape). Give "
+            "those, or choose loop='plain'."
         )
+
+
+def _bad(option: str, given: Any, allowed: str) -> BadOption:
+    return BadOption(f"A training step: {option} is {given!r}; allowed: {allowed}.")
+
+
+def _unknown(option: str, given: Any, names: tuple[str, ...]) -> BadOption:
+    close = nearest(given, names) if isinstance(given, str) else None
+    hint = f", and nearest to it is '{close}'" if close else ""
+    return _bad(option, given, ", ".join(names) + hint)
 
 
 @dataclass(frozen=True, kw_only=True)

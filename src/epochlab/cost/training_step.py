@@ -67,12 +67,7 @@ class TrainingStep:
     def forward(self) -> Tensor:
         """The loss, with everything that autograd keeps for its gradients."""
         with marking(self.kept):
-            if isinstance(self.inputs, Mapping):
-                outputs = self.module(**self.inputs)
-            elif isinstance(self.inputs, Tensor):
-                outputs = self.module(self.inputs)
-            else:
-                outputs = self.module(*self.inputs)
+            outputs = self.call()
             loss = self._loss(outputs)
         batch = (self.inputs, self.targets)
         own = [*self.module.parameters(), *self.module.buffers()]
@@ -81,6 +76,14 @@ class TrainingStep:
         if self.keeps_outputs:
             self.outputs = outputs.detach() if isinstance(outputs, Tensor) else outputs
         return loss
+
+    def call(self) -> Any:
+        """What the module makes of the inputs."""
+        if isinstance(self.inputs, Mapping):
+            return self.module(**self.inputs)
+        if isinstance(self.inputs, Tensor):
+            return self.module(self.inputs)
+        return self.module(*self.inputs)
 
     def backward(self, loss: Tensor) -> None:
         self.live.phase = "backward"
@@ -108,6 +111,14 @@ class TrainingStep:
         self.live.phase = "loss"
         loss_of = functional.cross_entropy if classes else functional.mse_loss
         return loss_of(outputs, self.targets)
+
+
+def forward_alone(step: TrainingStep) -> None:
+    """A forward pass in evaluation mode, without gradients."""
+    step.module.eval()
+    step.begin(())
+    with torch.no_grad():
+        step.call()
 
 
 # --- the two loops --------------------------------------------------------------------------------
