@@ -26,6 +26,7 @@ from epochlab.figures.histogram import Histogram
 from epochlab.figures.images import Images, picture
 from epochlab.figures.layers import Layers
 from epochlab.figures.lines import Lines
+from epochlab.figures.roofline import Roofline
 from epochlab.figures.scatter import Scatter
 from epochlab.report.pictures import svg_of
 from epochlab.table import Column, Table
@@ -39,6 +40,9 @@ COLUMNS = (
     Column(name="lo"), Column(name="hi"), Column(name="best"), Column(name="panel"),
 )  # fmt: skip
 DRAWINGS = {
+    "roofline": Roofline(
+        peak=2.0, bandwidth=0.5, x="x.1", y="loss [0]", color="arm", name="arm"
+    ),
     "lines": Lines(x="x.1", y="loss [0]", color="arm"),
     "lines, all options": Lines(
         x="x.1", y="loss [0]", color="arm", dash="panel", panel="panel", band=("lo", "hi"),

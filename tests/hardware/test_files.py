@@ -17,8 +17,9 @@ FILES = sorted(FOLDER.glob("*.toml"))
 
 
 @pytest.fixture(autouse=True)
-def packaged_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def packaged_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EPOCHLAB_HARDWARE", raising=False)
+    monkeypatch.setenv("EPOCHLAB_CACHE", str(tmp_path / "cache"))
 
 
 def test_names_are_the_files() -> None:

@@ -43,8 +43,9 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def packaged_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def packaged_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EPOCHLAB_HARDWARE", raising=False)
+    monkeypatch.setenv("EPOCHLAB_CACHE", str(tmp_path / "cache"))
 
 
 def test_a_file_by_its_path(tmp_path: Path) -> None:

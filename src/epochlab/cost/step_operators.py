@@ -123,7 +123,7 @@ class Listed(LiveBytes):
 
     def note(self, func: Any, args: tuple[Any, ...], kwargs: Any, outputs: Any) -> None:
         super().note(func, args, kwargs, outputs)
-        if self._paused:
+        if self._paused or func.namespace == "profiler":
             return
         if func not in self.rules:
             self.rules[func] = rule_of(func)

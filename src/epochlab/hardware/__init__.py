@@ -9,8 +9,9 @@ changes some figures of one that is there:
     price_usd_per_hour = 0.40
 
 `load("path/to/my.toml")` reads such a file; all files in the folder that EPOCHLAB_HARDWARE names
-are known by their names, before those of the package. Units are in the keys: bytes, seconds, FLOP,
-dollars, hertz, watts.
+(without it, the folder `hardware` in the user's cache) are known by their names, before those of
+the package. There `epochlab measure` saves this machine as `this`. Units are in the keys: bytes,
+seconds, FLOP, dollars, hertz, watts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -28,8 +29,10 @@ from epochlab.errors import BadOption, UnknownName, nearest
 
 FOLDER = Path(__file__).parent
 VARIABLE = "EPOCHLAB_HARDWARE"
+THIS = "this"
+"name of the machine that `epochlab measure` has measured"
 
-Precision = Literal["fp32", "tf32_tensor", "fp16", "fp16_tensor", "fp8_tensor"]
+Precision = Literal["fp32", "tf32_tensor", "fp16", "bf16", "fp16_tensor", "fp8_tensor"]
 Clock = Literal["base", "boost"]
 
 _DATE = re.compile(r"(?:read )?(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
@@ -37,7 +40,7 @@ _MAY_BE_ZERO = ("price", "latency")
 
 
 def names() -> list[str]:
-    """Names of all devices and links, those in the folder of EPOCHLAB_HARDWARE included."""
+    """Names of all devices and links, the user's own included."""
     return sorted(_files())
 
 
@@ -86,23 +89,39 @@ def file_of(name: str, *, packaged_only: bool = False) -> Path:
     folded = {known.lower().replace("-", "_"): path for known, path in files.items()}
     path_or_none = folded.get(name.lower().replace("-", "_"))
     if path_or_none is None:
-        raise UnknownName("hardware", name, files, "'epochlab list hardware' shows each; "
+        todo = "'epochlab measure' measures this machine. " if name == THIS else ""
+        raise UnknownName("hardware", name, files, todo + "'epochlab list hardware' shows each; "
                           "a file of your own is named by its path, my.toml.")  # fmt: skip
     return path_or_none
 
 
-def _files() -> dict[str, Path]:
-    """Name -> file of everything that is known."""
-    files = _packaged()
-    folder = os.environ.get(VARIABLE)
-    if folder:
-        if not Path(folder).is_dir():
+def own_folder() -> Path | None:
+    """The folder of the user's own files: EPOCHLAB_HARDWARE, else `hardware` in the user's cache.
+
+    None for a user without a home. Raises BadOption where EPOCHLAB_HARDWARE names no folder.
+    """
+    if chosen := os.environ.get(VARIABLE):
+        if not Path(chosen).is_dir():
             raise BadOption(
-                f"{VARIABLE} is '{folder}', which is not a folder. Name the folder that holds "
+                f"{VARIABLE} is '{chosen}', which is not a folder. Name the folder that holds "
                 "your TOML files, or unset the variable."
             )
-        files |= {path.stem: path for path in sorted(Path(folder).glob("*.toml"))}
-    return files
+        return Path(chosen)
+    if cache := os.environ.get("EPOCHLAB_CACHE"):
+        return Path(cache).expanduser() / "hardware"
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "epochlab" / "hardware"
+    try:
+        return Path.home() / ".cache" / "epochlab" / "hardware"
+    except RuntimeError:
+        return None
+
+
+def _files() -> dict[str, Path]:
+    """Name -> file of everything that is known."""
+    own = own_folder()
+    mine = [] if own is None else sorted(own.glob("*.toml"))
+    return _packaged() | {path.stem: path for path in mine}
 
 
 def _packaged() -> dict[str, Path]:
@@ -121,12 +140,14 @@ def _of_kind(cls: type[T], word: str, found: Device | Link) -> T:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One published number, in the unit of its key, and who said it when."""
+    """One published or measured number, in the unit of its key, and who said it when."""
 
     value: float
     source: str
     date: str
     "2014, 2014-11 or 2014-11-17; 'read 2026-11' is when a source without a date was read"
+    spread: float | None = None
+    "of what was measured: distance of the quartiles over the median; None for what was published"
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
@@ -141,6 +162,12 @@ class Figure:
                 "'read 2026-11' for when a source without a date was read."
             )
         object.__setattr__(self, "value", float(self.value))
+        if self.spread is not None:
+            if isinstance(self.spread, bool) or not isinstance(self.spread, (int, float)):
+                raise BadOption(f"the spread is {self.spread!r}; it must be a number.")
+            if not math.isfinite(self.spread) or self.spread < 0:
+                raise BadOption(f"the spread is {self.spread!r}; it must be finite and at least 0.")
+            object.__setattr__(self, "spread", float(self.spread))
 
 
 def _is_date(text: str) -> bool:
@@ -180,6 +207,29 @@ class _Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnThreads:
+    """What was measured of a device with so many of its cores at work."""
+
+    threads: int
+    peak_fp32_flops_per_s: Figure
+    peak_bf16_flops_per_s: Figure | None = None
+    bandwidth_bytes_per_s: Figure
+    launch_s: Figure | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 1:
+            raise BadOption(f"threads is {self.threads!r}; it must be a whole number, at least 1.")
+        for key, figure in self.figures().items():
+            if figure.value == 0:
+                raise BadOption(f"{key} on {self.threads} threads is 0; it must be above 0.")
+
+    def figures(self) -> dict[str, Figure]:
+        """Key -> figure of what is known, under the keys of the device."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {key: value for key, value in found.items() if isinstance(value, Figure)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Device(_Facts):
     """A processor that computes: peaks per precision, memory, price of an hour.
 
@@ -196,12 +246,15 @@ class Device(_Facts):
     "at boost clock"
     peak_tf32_tensor_flops_per_s: Figure | None = None
     peak_fp16_flops_per_s: Figure | None = None
+    peak_bf16_flops_per_s: Figure | None = None
     peak_fp16_tensor_flops_per_s: Figure | None = None
-    "fp16, and bf16 where the device has it"
+    "fp16, and bf16 where the device has it and no peak_bf16 says otherwise"
     peak_fp8_tensor_flops_per_s: Figure | None = None
     bandwidth_bytes_per_s: Figure
     "of the device's own memory"
     memory_bytes: Figure | None = None
+    launch_s: Figure | None = None
+    "time of the smallest operator, what it does left out: call, dispatch, launch"
     clock_base_hz: Figure | None = None
     clock_boost_hz: Figure | None = None
     power_w: Figure | None = None
@@ -210,11 +263,27 @@ class Device(_Facts):
     price_preemptible_usd_per_hour: Figure | None = None
     price_with_machine_usd_per_hour: Figure | None = None
     "on demand, with the machine in which it is rented"
+    on_threads: tuple[OnThreads, ...] = ()
+    "measured with fewer threads, in rising order; the figures above hold for all cores"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._need("peak_fp32_flops_per_s", "peak_fp32_base_flops_per_s",
                    "peak_fp32_boost_flops_per_s")  # fmt: skip
+
+    def with_threads(self, threads: int) -> Device:
+        """The device with the figures measured on so many threads.
+
+        Raises BadOption for a number of threads that was not measured.
+        """
+        for measured in self.on_threads:
+            if measured.threads == threads:
+                return replace(self, **measured.figures())  # type: ignore[arg-type] # by its name
+        known = ", ".join(str(one.threads) for one in self.on_threads) or "none"
+        raise BadOption(
+            f"'{self.name}' has no figures for {threads} threads. Known: {known}. "
+            "'epochlab measure' measures this machine for one thread, all cores, and between."
+        )
 
     def peak(self, precision: Precision = "fp32", clock: Clock = "boost") -> Figure:
         """Peak FLOP per second; `clock` chooses where base and boost are both known.

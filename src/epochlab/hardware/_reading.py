@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from epochlab.errors import BadData, BadOption, UnknownName
-from epochlab.hardware import FOLDER, Device, Figure, Link, file_of
+from epochlab.hardware import FOLDER, Device, Figure, Link, OnThreads, file_of
 
 KINDS = ("gpu", "cpu", "link")
 WORDS = ("based_on", "kind", "title", "note", "source", "date")
-FIGURE_KEYS = ("value", "source", "date")
+FIGURE_KEYS = ("value", "source", "date", "spread")
+ON_THREADS = "on_threads"
 # A figure in a file based on another one takes the place of these figures of the other.
 _RIVALS = (
     {"peak_fp32_flops_per_s"}, {"peak_fp32_base_flops_per_s", "peak_fp32_boost_flops_per_s"},
@@ -46,6 +47,10 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> Device | Link:
     words = {"name": path.stem, "kind": kind, "title": title,
              "note": content.get("note", base.note if base else "")}  # fmt: skip
     merged: dict[str, Any] = {**words, **inherited, **figures}
+    if isinstance(base, Device):
+        merged[ON_THREADS] = base.on_threads
+    if ON_THREADS in content:
+        merged[ON_THREADS] = _on_threads(path, content)
     if cls is Device and "bandwidth_bytes_per_s" not in merged:
         raise BadData(f"{path} has no 'bandwidth_bytes_per_s', which every device needs.")
     try:
@@ -79,13 +84,35 @@ def _base(path: Path, content: dict[str, Any], seen: tuple[Path, ...]) -> Device
     return read(base, seen)
 
 
+def _on_threads(path: Path, content: dict[str, Any]) -> tuple[OnThreads, ...]:
+    """The tables [on_threads.1], [on_threads.2] of a measured device, in rising order."""
+    given = content[ON_THREADS]
+    shared: dict[str, Any] = {k: content[k] for k in ("source", "date") if k in content}
+    if not isinstance(given, dict):
+        raise BadData(f"{path}: write one table [{ON_THREADS}.1] for each number of threads.")
+    found = []
+    for word, table in given.items():
+        if not word.isdecimal() or not isinstance(table, dict):
+            raise BadData(f"{path}: '{ON_THREADS}.{word}' is not a table named by a whole number "
+                          f"of threads, such as [{ON_THREADS}.1].")  # fmt: skip
+        figures: dict[str, Any] = _figures(path, {**shared, **table}, OnThreads)
+        try:
+            found.append(OnThreads(threads=int(word), **figures))
+        except BadOption as error:
+            raise BadData(f"{path}: {error}") from error
+        except TypeError as error:
+            raise BadData(f"{path}: [{ON_THREADS}.{word}] needs peak_fp32_flops_per_s and "
+                          "bandwidth_bytes_per_s.") from error  # fmt: skip
+    return tuple(sorted(found, key=lambda one: one.threads))
+
+
 def _figures(path: Path, content: dict[str, Any], cls: type) -> dict[str, Figure]:
     """The file's own figures; its `source` and `date` hold for those that have none."""
     allowed = [f.name for f in fields(cls) if "Figure" in str(f.type)]
     shared: dict[str, Any] = {k: content[k] for k in ("source", "date") if k in content}
     found = {}
     for key, given in content.items():
-        if key in WORDS:
+        if key in WORDS or (key == ON_THREADS and cls is Device):
             continue
         if key not in allowed:
             what = "link" if cls is Link else "device"
@@ -99,7 +126,7 @@ def _figures(path: Path, content: dict[str, Any], cls: type) -> dict[str, Figure
 
 
 def _figure(where: str, parts: dict[str, Any]) -> Figure:
-    missing = [key for key in FIGURE_KEYS if key not in parts]
+    missing = [key for key in FIGURE_KEYS if key not in parts and key != "spread"]
     if missing:
         raise BadData(
             f"{where} has no {' and no '.join(missing)}. Write {{ value = 1.5e12, "

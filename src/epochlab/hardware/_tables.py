@@ -32,8 +32,18 @@ def overview() -> Table:
             "and of a link in one direction.",
             "Prices are list prices of the date that 'epochlab show NAME' tells, on demand, "
             "without the machine.",
+            *(f"'{one.name}' was measured, on {_when(one)}." for one in found if _measured(one)),
         ),
     )  # fmt: skip
+
+
+def _measured(one: Device | Link) -> bool:
+    """Whether any figure was measured rather than published."""
+    return any(figure.spread is not None for figure in one.figures().values())
+
+
+def _when(one: Device | Link) -> str:
+    return max(figure.date for figure in one.figures().values() if figure.spread is not None)
 
 
 def _row(one: Device | Link) -> dict[str, Any]:
@@ -55,15 +65,26 @@ def _scaled(figure: Figure | None, unit: float) -> float | None:
 
 def every_figure(one: Device | Link) -> Table:
     """Each known figure with the key that a file gives it, its source and its date."""
-    rows = [
-        {"figure": key, "value": figure.value, "in words": _words(key, figure.value),
-         "source": figure.source, "date": figure.date}
-        for key, figure in one.figures().items()
-    ]  # fmt: skip
-    return Table.of(f"{one.name}: {one.title}", rows, label="quoted",
-                    columns=("figure", Column(name="value", format="g"), "in words", "source",
-                             "date"),
-                    notes=(one.note,) if one.note else ())  # fmt: skip
+    rows = [_figure_row(key, figure) for key, figure in one.figures().items()]
+    for part in one.on_threads if isinstance(one, Device) else ():
+        word = f"on {part.threads} thread{'s' * (part.threads > 1)}"
+        rows += [_figure_row(key, figure, word) for key, figure in part.figures().items()]
+    measured = _measured(one)
+    spread = [Column(name="spread", format=".1%")] if measured else []
+    notes = [one.note] if one.note else []
+    if measured:
+        notes.append("Figures with a spread were measured here; it is the distance of the "
+                     "quartiles over the median. The others are quoted.")  # fmt: skip
+    return Table.of(f"{one.name}: {one.title}", rows, label="measured" if measured else "quoted",
+                    columns=("figure", Column(name="value", format="g"), "in words", *spread,
+                             "source", "date"),
+                    notes=tuple(notes))  # fmt: skip
+
+
+def _figure_row(key: str, figure: Figure, which: str = "") -> dict[str, Any]:
+    return {"figure": f"{key}, {which}" if which else key, "value": figure.value,
+            "in words": _words(key, figure.value), "spread": figure.spread,
+            "source": figure.source, "date": figure.date}  # fmt: skip
 
 
 def _words(key: str, value: float) -> str:
