@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from epochlab.cli import main
 from epochlab.hardware import load_device
-from epochlab.measure import OperatorShape, load_calibration
+from epochlab.measure import (
+    OperatorShape,
+    SampleNetwork,
+    chosen_operators,
+    load_calibration,
+)
 from epochlab.measure.guard import cores
 from epochlab.table import FORMATS
 
@@ -108,11 +114,14 @@ def test_operators_are_calibrated(
     few = [OperatorShape(kind="linear", in_channels=4, out_channels=3),
            OperatorShape(kind="activation", in_channels=3, out_channels=3, side=4)]  # fmt: skip
     monkeypatch.setattr("epochlab.measure.operators.designed_shapes", lambda: few)
+    tiny = SampleNetwork(name="tiny", make=lambda: nn.Linear(3, 2), input_shape=(3,), batches=(1,))
+    monkeypatch.setattr("epochlab.measure.calibration.sample_networks", lambda: [tiny])
     text = said(f"measure --calibrate --threads 1 {FAST}", capsys)
     assert "this_operators.json" in text
-    assert "Next: epochlab measure" in text
-    assert [one.shape for one in load_calibration()] == [few[0], few[0], few[1], few[1]]
-    assert {one.threads for one in load_calibration()} == {1}
+    assert "Next: epochlab predict" in text
+    found = load_calibration(1)
+    assert [one.operator for one in found.operators] == chosen_operators(few, [tiny])
+    assert [one.network for one in found.networks] == ["tiny"]
 
 
 # --- networks -------------------------------------------------------------------------------------

@@ -9,20 +9,27 @@ from typing import get_args
 
 import pytest
 import torch
+from torch import nn
 
+from epochlab.cost.step_operators import StepOperator
 from epochlab.errors import BadData, BadOption, UnknownName
 from epochlab.measure import (
+    Calibration,
     Effort,
+    NetworkTiming,
     OperatorShape,
     OperatorTiming,
+    SampleNetwork,
+    calibrate,
     calibration_path,
+    chosen_operators,
     designed_shapes,
     load_calibration,
+    sample_networks,
     save_calibration,
-    time_operator,
     time_operators,
 )
-from epochlab.measure.operators import Kind
+from epochlab.measure.operator_shapes import SCATTERED, Kind, scattered_shapes
 
 QUICK = Effort(limit_s=0.1, least=6, warmup=1)
 CONV = OperatorShape(kind="convolution", in_channels=4, out_channels=6, side=8, kernel=3, stride=2)
@@ -35,8 +42,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_designed_set_spans_what_networks_have() -> None:
-    shapes = designed_shapes()
-    assert 140 <= len(shapes) <= 170
+    shapes = designed_shapes()[:-SCATTERED]
+    assert len(shapes) > 150
     assert len(set(shapes)) == len(shapes)
     assert {shape.kind for shape in shapes} == set(get_args(Kind))
     convolutions = [shape for shape in shapes if shape.kind == "convolution"]
@@ -51,6 +58,15 @@ def test_the_designed_set_spans_what_networks_have() -> None:
     assert any(s.groups > 1 for s in convolutions)
 
 
+def test_scattered_convolutions_reach_into_the_corners() -> None:
+    shapes = scattered_shapes()
+    assert shapes == scattered_shapes() == designed_shapes()[-SCATTERED:]
+    assert {shape.kernel for shape in shapes} == {1, 3, 5, 7}
+    assert max(shape.batch for shape in shapes) > 100
+    assert max(shape.in_channels for shape in shapes) > 400
+    assert max(shape.side for shape in shapes) > 100
+
+
 @pytest.mark.parametrize("shape", designed_shapes(), ids=OperatorShape.text)
 def test_each_of_them_runs(shape: OperatorShape) -> None:
     """On the meta device, where that costs nothing."""
@@ -63,54 +79,53 @@ def test_each_of_them_runs(shape: OperatorShape) -> None:
         assert out.shape[2] == shape.side
 
 
-def test_work_of_a_convolution() -> None:
-    forward, backward = time_operator(CONV, threads=1, effort=QUICK)
+def few_operators() -> list[StepOperator]:
+    return chosen_operators([CONV, replace(CONV, kind="activation", out_channels=4, stride=1,
+                                           kernel=1)], [])  # fmt: skip
+
+
+def test_operators_of_a_layer_in_both_directions() -> None:
+    found = chosen_operators([CONV], [])
+    names = [one.name for one in found]
+    assert names.count("convolution") == 1
+    assert names.count("convolution_backward") == 1
+    assert not any(one.is_view for one in found)
     macs = 4 * 4 * 6 * 4 * 9  # outputs of 4x4, 6 of them, 4 channels, 3x3
-    assert forward.flops == 2 * macs
-    assert backward.flops == 2 * 2 * macs  # gradients of input and weights
-    read, written = 4 * (4 * 8 * 8 + 6 * 4 * 9), 4 * 6 * 4 * 4
-    assert forward.bytes == read + written
-    assert backward.bytes == 2 * read + written
-    assert (forward.phase, backward.phase) == ("forward", "backward")
-    assert forward.threads == 1
-    assert forward.median_s > 0
-    assert forward.spread >= 0
+    by_name = {one.name: one for one in found}
+    assert by_name["convolution"].macs == macs
+    assert by_name["convolution_backward"].macs == 2 * macs  # gradients of input and weights
 
 
-def test_work_of_what_multiplies_nothing() -> None:
-    shape = OperatorShape(kind="activation", in_channels=5, out_channels=5, side=4, batch=2)
-    forward, backward = time_operator(shape, effort=QUICK)
-    assert forward.flops == backward.flops == 2 * 5 * 16
-    assert forward.bytes == 2 * 4 * 160
-    assert backward.bytes == 3 * 4 * 160
-    forward, backward = time_operator(replace(shape, kind="add"), effort=QUICK)
-    assert forward.bytes == 3 * 4 * 160
-    assert (backward.flops, backward.bytes) == (0, 0)  # the gradient is handed on
+def test_operators_of_a_network_are_those_of_its_steps() -> None:
+    network = SampleNetwork(name="tiny", make=lambda: nn.Linear(3, 2), input_shape=(3,),
+                            batches=(1, 4))  # fmt: skip
+    found = chosen_operators([], [network])
+    rows = {one.operands[0].shape[0] for one in found if one.name == "_log_softmax"}
+    assert rows == {1, 4}
+    assert {"addmm", "mm", "add_"} <= {one.name for one in found}
+    assert len(set(found)) == len(found)
 
 
-def test_stored_statistics_are_timed_forward_only() -> None:
-    shape = OperatorShape(kind="batch normalisation", in_channels=5, out_channels=5, side=4,
-                          training=False)  # fmt: skip
-    assert [one.phase for one in time_operator(shape, effort=QUICK)] == ["forward"]
-
-
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_every_kind_is_timed(kind: Kind) -> None:
-    side, kernel = (1 if kind == "linear" else 6), (2 if "pooling" in kind else 1)
-    shape = OperatorShape(
-        kind=kind, in_channels=4, out_channels=4, side=side, kernel=kernel, batch=2
+def test_each_operator_is_timed() -> None:
+    operators = few_operators()
+    found = list(time_operators(operators, threads=1, effort=QUICK))
+    assert [one.operator for one in found] == operators
+    assert all(
+        0 < one.near_s <= one.far_s and one.threads == 1 and one.spread >= 0 for one in found
     )
-    found = time_operator(shape, effort=QUICK)
-    assert [one.phase for one in found] == ["forward", "backward"]
-    assert all(one.shape == shape for one in found)
 
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, float]] = []
-    list(time_operators([CONV, replace(CONV, stride=1)], effort=QUICK,
-                        tell=lambda *what: told.append(what)))  # fmt: skip
-    assert told == [("convolution 3x3/2 4->6 at 8x8, batch 1", 0.0),
-                    ("convolution 3x3 4->6 at 8x8, batch 1", 0.5)]  # fmt: skip
+    operators = few_operators()
+    list(time_operators(operators[:2], effort=QUICK, tell=lambda *what: told.append(what)))
+    assert told == [(operators[0].name, 0.0), (operators[1].name, 0.5)]
+
+
+def test_tiny_numbers_are_kept_again_afterwards() -> None:
+    list(time_operators(few_operators()[:1], effort=QUICK))
+    tiny = torch.tensor(1e-40)
+    assert float(tiny * 1.0) > 0
 
 
 def test_in_words() -> None:
@@ -124,42 +139,74 @@ def test_in_words() -> None:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def timing(threads: int, seconds: float) -> OperatorTiming:
-    return OperatorTiming(shape=CONV, phase="forward", flops=10, bytes=20, threads=threads,
-                          median_s=seconds, spread=0.125)  # fmt: skip
+def calibration(threads: int, seconds: float = 1.0) -> Calibration:
+    return Calibration(
+        threads=threads,
+        operators=tuple(OperatorTiming(operator=one, threads=threads, near_s=seconds,
+                                       far_s=2 * seconds, spread=0.125)
+                        for one in few_operators()),
+        networks=(NetworkTiming(network="tiny", batch=1, threads=threads, forward_s=seconds,
+                                training_forward_s=2.0, forward_backward_s=3.0, step_s=4.0,
+                                spread=0.5, spoiled=True),),
+    )  # fmt: skip
 
 
 def test_a_calibration_is_saved_and_loaded_as_it_was(own_folder: Path) -> None:
-    found = time_operator(CONV, threads=1, effort=QUICK)
+    found = calibration(1)
     path = save_calibration(found)
     assert path == calibration_path() == own_folder / "this_operators.json"
-    assert load_calibration() == found
-    content = json.loads(path.read_text())
-    assert set(content) == {"form", "date", "machine", "versions", "rows"}
+    assert load_calibration(1) == found
+    assert found.spoiled == 1
+    assert set(json.loads(path.read_text())) == {"form", "date", "machine", "versions",
+                                                 "calibrations"}  # fmt: skip
 
 
 def test_other_numbers_of_threads_stay() -> None:
-    save_calibration([timing(1, 1.0)])
-    save_calibration([timing(2, 0.5)])
-    save_calibration([timing(1, 2.0)])
-    assert load_calibration() == [timing(2, 0.5), timing(1, 2.0)]
+    save_calibration(calibration(1, 1.0))
+    save_calibration(calibration(2, 0.5))
+    save_calibration(calibration(1, 2.0))
+    assert load_calibration(1) == calibration(1, 2.0)
+    assert load_calibration(2) == calibration(2, 0.5)
+    with pytest.raises(BadData, match="calibrated for 1, 2 threads, not for 4"):
+        load_calibration(4)
+
+
+def test_networks_are_timed_as_a_whole() -> None:
+    network = SampleNetwork(name="tiny", make=lambda: nn.Linear(3, 2), input_shape=(3,),
+                            batches=(1, 4))  # fmt: skip
+    found = calibrate(threads=1, effort=QUICK, shapes=[CONV], networks=[network])
+    assert [(one.network, one.batch) for one in found.networks] == [("tiny", 1), ("tiny", 4)]
+    assert all(one.step_s > 0 and one.forward_s > 0 for one in found.networks)
+    assert {one.operator for one in found.operators} == set(chosen_operators([CONV], [network]))
+
+
+@pytest.mark.parametrize("one", sample_networks(), ids=lambda one: one.name)
+def test_sample_networks_are_the_same_every_time(one: SampleNetwork) -> None:
+    first, second = one.build(), one.build()
+    assert all(torch.equal(a, b) for a, b in
+               zip(first.parameters(), second.parameters(), strict=True))  # fmt: skip
+    with torch.no_grad():
+        assert len(first.eval()(torch.zeros(1, *one.input_shape))) == 1
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("{", "cannot be read as a calibration"), ("[]", "not a calibration of form 1"),
-    ('{"form": 2, "rows": []}', "not a calibration of form 1"),
-    ('{"form": 1}', "lacks something"), ('{"form": 1, "rows": [{"kind": "linear"}]}', "lacks"),
-    ('{"form": 1, "rows": [3]}', "lacks something"),
+    ("{", "cannot be read as a calibration"), ("[]", "not a calibration of form 2"),
+    ('{"form": 1, "rows": []}', "not a calibration of form 2"),
+    ('{"form": 2}', "not a calibration of form 2"),
+    ('{"form": 2, "calibrations": {"1": {}}}', "lacks something"),
+    ('{"form": 2, "calibrations": {"1": {"operators": [3], "networks": []}}}', "lacks something"),
+    ('{"form": 2, "calibrations": {"1": {"operators": [{"operator": {"operator": "aten.nosuch.x",'
+     '"args": [], "named": {}}}], "networks": []}}}', "lacks something"),
 ])  # fmt: skip
 def test_damaged_files(own_folder: Path, text: str, said: str) -> None:
     (own_folder / "this_operators.json").write_text(text)
     with pytest.raises(BadData, match=said):
-        load_calibration()
+        load_calibration(1)
 
 
 def test_no_file_yet() -> None:
     with pytest.raises(BadData, match=r"does not exist.*epochlab measure --calibrate"):
-        load_calibration()
+        load_calibration(1)
 
 
 # --- mistakes -------------------------------------------------------------------------------------

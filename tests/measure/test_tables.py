@@ -11,11 +11,13 @@ from torch import nn
 from epochlab.cost import trace
 from epochlab.hardware import Device, Figure
 from epochlab.measure import (
+    Calibration,
     Effort,
     LayersTiming,
     OperatorShape,
     OperatorTiming,
     Timing,
+    chosen_operators,
     time_call,
     time_layers,
 )
@@ -165,15 +167,16 @@ def test_the_roofline_has_the_layers_that_compute() -> None:
 
 def test_calibration() -> None:
     shape = OperatorShape(kind="convolution", in_channels=4, out_channels=4, side=4)
-    one = OperatorTiming(shape=shape, phase="forward", flops=800, bytes=9, threads=1, median_s=1.0,
-                         spread=0.1)  # fmt: skip
-    depthwise = replace(one, shape=replace(shape, groups=4), spoiled=True)
-    rows = calibration_table([one, replace(one, median_s=2.0), depthwise], device()).records()
-    assert [(row["kind"], row["operators"], row["spoiled"]) for row in rows] == [
-        ("convolution", 2, 0), ("grouped convolution", 1, 1),
-    ]  # fmt: skip
-    assert (rows[0]["lowest of peak"], rows[0]["highest of peak"]) == (0.25, 0.5)
-    assert (rows[0]["shortest"], rows[0]["longest"]) == (1000.0, 2000.0)
-    table = calibration_table([one], None)
+    operator = next(one for one in chosen_operators([shape], []) if one.name == "convolution")
+    assert operator.flops == 2 * 4 * 4 * 16
+    seconds = operator.flops / 800
+    one = OperatorTiming(operator=operator, threads=1, near_s=seconds, far_s=seconds, spread=0.1)
+    slow = replace(one, near_s=2 * seconds, far_s=2 * seconds, spoiled=True)
+    found = Calibration(threads=1, operators=(one, slow), networks=())
+    (row,) = calibration_table(found, device()).records()
+    assert (row["operator"], row["forms"], row["spoiled"]) == ("convolution", 2, 1)
+    assert (row["lowest of peak"], row["highest of peak"]) == (0.25, 0.5)
+    assert (row["shortest"], row["longest"]) == (1000 * seconds, 2000 * seconds)
+    table = calibration_table(found, None)
     assert table.records()[0]["median of peak"] is None
     assert "'epochlab measure' measures them" in table.text()

@@ -43,7 +43,7 @@ EXPENDABLE = {
     "kinds": ("GFLOP", "layers", "FLOP per byte"),
     "difference": (),
     "passes": ("disturbed", "samples", "lower", "upper"),
-    "operators": ("lowest", "highest", "spread", "shortest", "longest"),
+    "operators": ("lowest of peak", "highest of peak", "median spread", "shortest", "longest"),
     "device": ("value", "source", "date"),
 }  # fmt: skip
 LIMIT_S = 10.0
@@ -67,8 +67,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("--layers", action="store_true", help="layer by layer: in place, alone, "
                         "percent of peak, and why the sum is not the whole")  # fmt: skip
     parser.add_argument("--part", choices=PARTS, help="with --layers: only this table")
-    parser.add_argument("--calibrate", action="store_true", help="time some 150 operators, for "
-                        "calibrated predictions; takes minutes")  # fmt: skip
+    parser.add_argument("--calibrate", action="store_true", help="time over a thousand operators "
+                        "and some networks, for calibrated predictions; takes minutes")  # fmt: skip
     parser.add_argument("--time-limit", type=float, default=None, metavar="S", help="seconds for "
                         f"each quantity ({LIMIT_S:g} for a network)")  # fmt: skip
     parser.add_argument("--figure", metavar="FILE", help="with --layers: draw the layers under "
@@ -135,7 +135,7 @@ def _machine(given: argparse.Namespace) -> None:
 def _calibrate(given: argparse.Namespace) -> None:
     import dataclasses
 
-    from epochlab.measure import device_here, save_calibration, time_operators
+    from epochlab.measure import calibrate, device_here, save_calibration
     from epochlab.measure.operators import EFFORT
     from epochlab.measure.tables import calibration_table
 
@@ -143,12 +143,12 @@ def _calibrate(given: argparse.Namespace) -> None:
     if given.time_limit is not None:
         effort = dataclasses.replace(EFFORT, limit_s=given.time_limit)
     with _progress() as tell:
-        timings = list(time_operators(threads=given.threads, effort=effort, tell=tell))
-    path = save_calibration(timings)
-    _print(calibration_table(timings, device_here(timings[0].threads)), "operators", given)
+        found = calibrate(threads=given.threads, effort=effort, tell=tell)
+    path = save_calibration(found)
+    _print(calibration_table(found, device_here(found.threads)), "operators", given)
     if given.format == "text":
         print(f"Saved: {path}")
-        print("Next: epochlab measure resnet20 --training --threads 1")
+        print("Next: epochlab predict resnet20 --on this --batch 32")
 
 
 # --- a network ------------------------------------------------------------------------------------

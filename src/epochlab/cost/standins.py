@@ -65,7 +65,7 @@ class StandIns:
     def of(self, value: Any) -> Any:
         """Tensors anywhere in `value` become stand-ins of their shape and order; all else stays."""
         if isinstance(value, Tensor):
-            return as_fake(self.fake, self._empty(value))
+            return as_fake(self.fake, self._empty(value)).requires_grad_(value.requires_grad)
         if isinstance(value, Mapping):
             return {key: self.of(v) for key, v in value.items()}
         if isinstance(value, (tuple, list)):

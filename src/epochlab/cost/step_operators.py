@@ -105,12 +105,25 @@ def step_operators(
         >>> [(one.name, times, one.macs) for one, times in found.items() if not one.is_view]
         [('addmm', 1, 24)]
     """
+    return listed_step(
+        module, input_shape, batch=batch, inputs=inputs, targets=targets, optimizer=optimizer,
+        loss=loss, loop=loop,
+    ).found  # fmt: skip
+
+
+def listed_step(
+    module: nn.Module, input_shape: tuple[int, ...] | None = None, *, batch: int = 1,
+    inputs: Inputs | None = None, targets: Tensor | None = None,
+    optimizer: Optimizer | TorchOptimizer | None = None, loss: Loss = "cross-entropy",
+    loop: Loop = "plain",
+) -> Listed:  # fmt: skip
+    """The operators of a step, and its memory; see `step_operators`."""
     listed = Listed()
     watched_step(
         module, input_shape, live=listed, batch=batch, inputs=inputs, targets=targets,
         optimizer=optimizer, loss=loss, loop=loop,
     )  # fmt: skip
-    return listed.found
+    return listed
 
 
 class Listed(LiveBytes):
@@ -145,12 +158,19 @@ class Listed(LiveBytes):
 def replay(operator: StepOperator) -> Callable[[], Any]:
     """A call that runs the operator on real tensors of the same forms, again and again.
 
-    Floating numbers lie between 0.5 and 1.5, all others are 0, which every operator accepts as an
-    index or a class. Raises what the operator raises.
+    Floating numbers are what a rectified map holds, half of them zeros; the numbers of a single
+    axis (means, deviations, weights of channels) lie between 0.5 and 1.5. Whole numbers are 0,
+    which every operator accepts as an index or a class; but the places that pooling's gradient goes
+    back to differ, as they do in a network. Raises what the operator raises.
     """
     args = _thawed(operator.args)
     named = {key: _thawed(value) for key, value in operator.named}
     func = operator.func
+    if operator.name == "max_pool2d_with_indices_backward":
+        gradient, x, *_, places = args
+        plane = x.shape[-1] * x.shape[-2]
+        within = torch.arange(gradient.shape[-1] * gradient.shape[-2]) * plane
+        places.copy_((within // len(within)).view(gradient.shape[-2:]))
     return lambda: func(*args, **named)
 
 
@@ -171,7 +191,9 @@ def _thawed(value: Any) -> Any:
         steps = zip(value.shape, value.strides, strict=True)
         reach = max(0, sum((size - 1) * step for size, step in steps))
         made = torch.zeros(reach + 1, dtype=value.dtype)
-        if value.dtype.is_floating_point:
+        if value.dtype.is_floating_point and len(value.shape) > 1:
+            made.normal_().clamp_(min=0)
+        elif value.dtype.is_floating_point:
             made.uniform_(0.5, 1.5)
         return made.as_strided(value.shape, value.strides)
     if isinstance(value, tuple):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from epochlab.cost.step_operators import as_record, from_record
 from epochlab.errors import BadData, BadOption, StoreError
 from epochlab.hardware import THIS, VARIABLE, Device, Figure, load_device, names, own_folder
-from epochlab.measure.operators import OperatorShape, OperatorTiming
+from epochlab.measure.calibration import Calibration, NetworkTiming
+from epochlab.measure.operators import OperatorTiming
 from epochlab.train.record import machine, versions
 
 CALIBRATION = "this_operators.json"
-FORM = 1
+FORM = 2
 """Version of the calibration file's form."""
 
 
@@ -61,29 +63,48 @@ def calibration_path() -> Path:
     return _own_folder() / CALIBRATION
 
 
-def save_calibration(timings: Iterable[OperatorTiming], path: Path | None = None) -> Path:
-    """Write operator timings; those of other numbers of threads in the file stay.
+def save_calibration(calibration: Calibration, path: Path | None = None) -> Path:
+    """Write a calibration; those for other numbers of threads in the file stay.
 
     Raises BadOption, StoreError.
     """
     path = path or calibration_path()
-    timings = list(timings)
-    new = {one.threads for one in timings}
-    before = load_calibration(path) if path.exists() else []
-    kept = [one for one in before if one.threads not in new]
+    before = _content(path)["calibrations"] if path.exists() else {}
     content = {
         "form": FORM, "date": date.today().isoformat(), "machine": machine(),
-        "versions": versions(), "rows": [_record(one) for one in (*kept, *timings)],
+        "versions": versions(),
+        "calibrations": {**before, str(calibration.threads): {
+            "operators": [_record(one) for one in calibration.operators],
+            "networks": [asdict(one) for one in calibration.networks],
+        }},
     }  # fmt: skip
-    return _write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return _write(path, json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n")
 
 
-def load_calibration(path: Path | None = None) -> list[OperatorTiming]:
-    """The operator timings of a calibration file, by default this machine's.
+def load_calibration(threads: int, path: Path | None = None) -> Calibration:
+    """The calibration for so many threads, by default this machine's.
 
-    Raises BadData for a file that is missing or not understood.
+    Raises BadData for a file that is missing, not understood, or without that number of threads.
     """
     path = path or calibration_path()
+    known = _content(path)["calibrations"]
+    if str(threads) not in known:
+        raise BadData(
+            f"This machine is calibrated for {', '.join(known)} threads, not for {threads}. "
+            f"'epochlab measure --calibrate --threads {threads}' does that."
+        )
+    try:
+        rows = known[str(threads)]
+        return Calibration(
+            threads=threads, operators=tuple(_timing(row) for row in rows["operators"]),
+            networks=tuple(NetworkTiming(**row) for row in rows["networks"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BadData(f"{path}: a row lacks something or has too much ({error}). "
+                      "'epochlab measure --calibrate' writes it anew.") from error  # fmt: skip
+
+
+def _content(path: Path) -> Any:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -92,14 +113,14 @@ def load_calibration(path: Path | None = None) -> list[OperatorTiming]:
     except (OSError, ValueError) as error:
         raise BadData(f"{path} cannot be read as a calibration: {error}. "
                       "'epochlab measure --calibrate' writes it anew.") from error  # fmt: skip
-    if not isinstance(content, dict) or content.get("form") != FORM:
+    if (
+        not isinstance(content, dict)
+        or content.get("form") != FORM
+        or not isinstance(content.get("calibrations"), dict)
+    ):
         raise BadData(f"{path} is not a calibration of form {FORM}. "
                       "'epochlab measure --calibrate' writes it anew.")  # fmt: skip
-    try:
-        return [_timing(row) for row in content["rows"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadData(f"{path}: a row lacks something or has too much ({error}). "
-                      "'epochlab measure --calibrate' writes it anew.") from error  # fmt: skip
+    return content
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -150,11 +171,10 @@ def _quoted(text: str) -> str:
 
 
 def _record(timing: OperatorTiming) -> dict[str, Any]:
-    record = asdict(timing)
-    return {**record.pop("shape"), **record}
+    own = {f.name: getattr(timing, f.name) for f in fields(timing) if f.name != "operator"}
+    return {"operator": as_record(timing.operator), **own}
 
 
 def _timing(row: Mapping[str, Any]) -> OperatorTiming:
-    own: Sequence[str] = [f.name for f in fields(OperatorShape)]
-    shape = OperatorShape(**{name: row[name] for name in own})
-    return OperatorTiming(shape=shape, **{k: v for k, v in row.items() if k not in own})
+    rest = {key: value for key, value in row.items() if key != "operator"}
+    return OperatorTiming(operator=from_record(row["operator"]), **rest)

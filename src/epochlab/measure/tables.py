@@ -7,6 +7,7 @@ from typing import Any
 
 from epochlab.cost import Cost
 from epochlab.hardware import Device
+from epochlab.measure.calibration import Calibration
 from epochlab.measure.layers import LayersTiming, LayerTiming, by_kind
 from epochlab.measure.operators import OperatorTiming
 from epochlab.measure.timing import Timing
@@ -148,33 +149,40 @@ def difference_table(timing: LayersTiming) -> Table:
     )  # fmt: skip
 
 
-def calibration_table(timings: Sequence[OperatorTiming], device: Device | None) -> Table:
-    """Operators by kind and phase: how many, how long, and how near to the peak."""
-    groups: dict[tuple[str, str], list[OperatorTiming]] = {}
-    for one in timings:
-        grouped = "grouped " if one.shape.groups > 1 else ""
-        groups.setdefault((grouped + one.shape.kind, one.phase), []).append(one)
+def calibration_table(found: Calibration, device: Device | None) -> Table:
+    """Operators by name: how many, how long, and how near to the peak."""
+    groups: dict[str, list[OperatorTiming]] = {}
+    for one in found.operators:
+        groups.setdefault(one.operator.name, []).append(one)
     rows = []
-    for (kind, phase), members in groups.items():
-        rates = sorted(one.flops / one.median_s for one in members)
-        peak = None if device is None else device.peak().value
-        shares = None if peak is None else [rate / peak for rate in rates]
+    peak = None if device is None else device.peak().value
+    for name, members in sorted(groups.items(), key=lambda pair: -len(pair[1])):
+        rates = sorted(one.operator.flops / one.near_s for one in members)
+        multiplies = any(one.operator.macs for one in members)
+        shares = [rate / peak for rate in rates] if peak is not None and multiplies else None
         rows.append({
-            "kind": kind, "phase": phase, "operators": len(members),
-            "shortest": min(one.median_s for one in members) * MS,
-            "longest": max(one.median_s for one in members) * MS,
+            "operator": name, "forms": len(members),
+            "shortest": min(one.near_s for one in members) * MS,
+            "longest": max(one.far_s for one in members) * MS,
             "lowest of peak": shares and shares[0], "median of peak": shares and _middle(shares),
             "highest of peak": shares and shares[-1],
+            "far over near": _middle(sorted(one.far_s / one.near_s for one in members)),
             "median spread": _middle(sorted(one.spread for one in members)),
             "spoiled": sum(one.spoiled for one in members),
         })  # fmt: skip
     share = [Column(name=f"{which} of peak", format=_PERCENT)
              for which in ("lowest", "median", "highest")]  # fmt: skip
+    spoiled = sum(one.spoiled for one in found.networks)
     return Table.of(
-        "Operators of this machine", rows, name="operators",
-        columns=("kind", "phase", "operators", *_ms("shortest", "longest"), *share,
+        f"Operators of this machine, threads: {found.threads}", rows, name="operators",
+        columns=("operator", "forms", *_ms("shortest", "longest"), *share,
+                 Column(name="far over near", format=".2f"),
                  Column(name="median spread", format=_PERCENT), "spoiled"),
-        notes=(() if device is not None else (NO_PEAK,)),
+        notes=("Near: the operands stay where they are, percent of peak is of that; far: in turns "
+               "with copies of itself, as in a large network.",
+               f"Besides, {len(found.networks)} sample networks were timed as a whole"
+               + (f"; other work disturbed {spoiled} of them." if spoiled else "."),
+               *(() if device is not None else (NO_PEAK,))),
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from epochlab.predict.paleo import (
     paleo_network,
     paleo_time,
 )
+from epochlab.predict.step_time import StepTime, step_time
 
 __all__ = [
     "Allocation",
@@ -41,6 +42,7 @@ __all__ = [
     "PercentOfPeak",
     "SpeedFit",
     "SpeedModel",
+    "StepTime",
     "SynchronousSpeed",
     "all_reduce_seconds",
     "bus_bandwidth_factor",
@@ -56,4 +58,5 @@ __all__ = [
     "paleo_time",
     "resnet50_speed",
     "seconds_to_loss",
+    "step_time",
 ]
