@@ -12,6 +12,8 @@ from epochlab.cost.step_operators import StepOperator, TensorForm
 
 Array = NDArray[np.float64]
 
+BLOCK = 16
+"numbers of 4 bytes in the widest vector register"
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 # Place of the argument that says whether the statistics are those of the batch.
 # Functions of single numbers that take no longer than moving the numbers does, in one family: those
@@ -29,10 +31,11 @@ def features(operator: StepOperator) -> tuple[str, Array]:
     """Family and variables; logarithms to base 2 of sizes, so that ratios count.
 
     A convolution has samples, channels in and out per group, window, positions, groups, whether it
-    strides, and its order in memory; its gradient with or without that of the inputs is a family
-    each, and so has normalisation by the batch's own statistics or by stored ones. A matrix
-    product has its four sizes and what is transposed. Anything else has bytes, the length of a row,
-    the window, the number of operands and its order in memory.
+    strides, its order in memory, and how well its channels fill the kernels' blocks; its gradient
+    with or without that of the inputs is a family each, and so is normalisation by the batch's own
+    statistics or by stored ones. A matrix product has its four sizes and what is transposed.
+    Anything else has bytes, the length of a row, the window, the number of operands and its order
+    in memory.
     """
     name = operator.name
     if name == "convolution":
@@ -75,8 +78,13 @@ def _convolution(
     return np.array([
         _log(x.shape[0]), _log(inner), _log(outputs / groups), _log(math.prod(window)),
         _log(math.prod(out.shape[2:])), _log(groups), float(math.prod(stride) > 1),
-        float(x.channels_last),
+        float(x.channels_last), _filled(inner), _filled(outputs // groups),
     ])  # fmt: skip
+
+
+def _filled(channels: int) -> float:
+    """How much of the blocks of 16 channels, which kernels work on, is used; in logarithms."""
+    return 4 * _log(channels / (BLOCK * -(-channels // BLOCK)))
 
 
 def _map(form: TensorForm) -> Array:
