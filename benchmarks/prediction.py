@@ -120,8 +120,8 @@ def fitted_percent(calibration: Calibration, device: Device) -> PercentOfPeak:
     shares = []
     for timed in calibration.networks:
         one = known[timed.network]
-        ideal = step_time(one.build(real=False), one.input_shape, device, batch=timed.batch, model="paleo",
-                          percent_of_peak="ideal")  # fmt: skip
+        ideal = step_time(one.build(real=False), one.input_shape, device, batch=timed.batch,
+                          model="paleo", percent_of_peak="ideal")  # fmt: skip
         shares.append(min(1.0, ideal.step_s / timed.step_s))
     return PercentOfPeak(compute=statistics.fmean(shares), communication=1.0)
 
