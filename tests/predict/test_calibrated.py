@@ -122,7 +122,7 @@ def test_operators_of_a_family_too_small_for_itself() -> None:
     assert "convolution" not in times.families
     found = step_operators(nn.Conv2d(4, 4, 3), (4, 20, 20), batch=2, loop="forward")
     (operator,) = [one for one in found if one.name == "convolution"]
-    seconds, deviation = times.seconds(operator)
+    (seconds,), (deviation,) = times.seconds([operator])
     assert law(operator) / 5 < seconds < 5 * law(operator)
     assert deviation > 0
 

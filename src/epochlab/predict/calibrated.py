@@ -189,22 +189,20 @@ def listing_of(
     listed: Listed, near: OperatorTimes, far: OperatorTimes, *, alone: bool
 ) -> Listing:  # fmt: skip
     """The operators of a pass with their times; `alone` for a forward pass without gradients."""
-    keys, rows = [], []
+    part_of = dict.fromkeys(PART_OF, "forward alone") if alone else PART_OF
+    found = list(listed.found)
+    calls = np.array([float(listed.found[one]) for one in found])
+    working = np.array([not one.is_view for one in found])
+    times = np.zeros((2, len(found)))
     variance = 0.0
-    for operator, calls in listed.found.items():
-        keys.append(("forward alone" if alone else PART_OF[operator.phase], operator.name))
-        times = [0.0, 0.0]
-        if not operator.is_view:
-            for place, model in enumerate((near, far)):
-                seconds, deviation = model.seconds(operator)
-                times[place] = calls * seconds
-                variance += (calls * seconds * deviation) ** 2 / 2
-        rows.append((*times, float(operator.macs > 0), float(calls)))
-    columns = np.array(rows).T
+    for place, model in enumerate((near, far)):
+        seconds, deviations = model.seconds([one for one in found if not one.is_view])
+        times[place, working] = calls[working] * seconds
+        variance += float(((times[place, working] * deviations) ** 2).sum()) / 2
     return Listing(
-        keys=tuple(keys), near=columns[0], far=columns[1], multiplies=columns[2] > 0,
-        calls=columns[3], memory_bytes=listed.peak_bytes,
-        doubt=math.sqrt(variance),
+        keys=tuple((part_of[one.phase], one.name) for one in found), near=times[0], far=times[1],
+        multiplies=np.array([one.macs > 0 for one in found]), calls=calls,
+        memory_bytes=listed.peak_bytes, doubt=math.sqrt(variance),
     )  # fmt: skip
 
 

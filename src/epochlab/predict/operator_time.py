@@ -16,13 +16,15 @@ from epochlab.cost.step_operators import StepOperator
 from epochlab.errors import BadData
 from epochlab.measure import OperatorTiming
 from epochlab.predict.operator_features import features, general_features
-from epochlab.predict.regression import Surface, fit_surface
+from epochlab.predict.regression import Array, Surface, fit_surface
 
 FEWEST = 2
 "timings of a family; those of a smaller one are not enough for a surface of its own"
 MOST = 400
 "points of the surface for all operators that have no family"
 SHORTEST_S = 1e-6
+FARTHEST = 1.0
+"how far a prediction may lie beyond all measured ratios, in logarithms"
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,26 @@ class OperatorTimes:
     families: dict[str, Surface] = field(repr=False)
     anything: Surface = field(repr=False)
 
-    def seconds(self, operator: StepOperator) -> tuple[float, float]:
-        """Predicted seconds, and the standard deviation of their logarithm."""
-        family, x = features(operator)
-        surface = self.families.get(family)
-        if surface is None:
-            surface, x = self.anything, general_features(operator)
-        value, deviation = surface.at(x)
-        # What lies far outside of all that was timed must not run away.
-        bounded = min(max(float(value[0]), surface.lowest - 1.0), surface.highest + 1.0)
-        return self.rates.seconds(operator) * math.exp(bounded), float(deviation[0])
+    def seconds(self, operators: Sequence[StepOperator]) -> tuple[Array, Array]:
+        """Predicted seconds of each, and the standard deviations of their logarithms."""
+        places: dict[str, list[int]] = {}
+        points: list[Array] = []
+        for place, operator in enumerate(operators):
+            family, x = features(operator)
+            if family not in self.families:
+                family, x = "", general_features(operator)
+            places.setdefault(family, []).append(place)
+            points.append(x)
+        seconds = np.array([self.rates.seconds(operator) for operator in operators])
+        deviations = np.zeros(len(operators))
+        for family, members in places.items():
+            surface = self.families.get(family, self.anything)
+            values, deviations[members] = surface.at(np.array([points[one] for one in members]))
+            # What lies far outside of all that was timed must not run away.
+            seconds[members] *= np.exp(
+                np.clip(values, surface.lowest - FARTHEST, surface.highest + FARTHEST)
+            )
+        return seconds, deviations
 
 
 def fit_operator_times(timings: Sequence[OperatorTiming], *, far: bool) -> OperatorTimes:
