@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from epochlab.cli._networks import Subject
@@ -14,8 +13,6 @@ from epochlab.errors import BadOption, UserError
 from epochlab.table import Table
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from epochlab.cost.memory import StepMemory
     from epochlab.optimizers import Optimizer
 
@@ -64,11 +61,12 @@ def memory_table(subject: Subject, given: argparse.Namespace) -> Table:
              "for PyTorch on the CPU with 32-bit numbers."]  # fmt: skip
     if given.fits is not None:
         from epochlab.cost.memory import largest_batch
+        from epochlab.cost.outputs import mean_of_outputs
 
         room = parsed_bytes(given.fits)
         arguments = {name: v for name, v in subject.arguments.items() if name != "batch"}
         if loss:
-            arguments["loss"] = _mean_of_outputs
+            arguments["loss"] = mean_of_outputs
         largest = largest_batch(subject.module, memory_bytes=room, optimizer=optimizer, **arguments)
         notes.append(f"The largest batch that fits into {given.fits.strip()}: {largest:,}.")
     title = table.title[0].lower() + table.title[1:]
@@ -81,13 +79,14 @@ def memory_table(subject: Subject, given: argparse.Namespace) -> Table:
 def _memory(subject: Subject, optimizer: Optimizer | None) -> tuple[StepMemory, str]:
     """The memory of a step, and what stands in for the loss where cross-entropy does not fit."""
     from epochlab.cost.memory import step_memory
+    from epochlab.cost.outputs import mean_of_outputs
 
     try:
         return step_memory(subject.module, **subject.arguments, optimizer=optimizer), ""
     except UserError as error:
         try:
             found = step_memory(
-                subject.module, **subject.arguments, optimizer=optimizer, loss=_mean_of_outputs
+                subject.module, **subject.arguments, optimizer=optimizer, loss=mean_of_outputs
             )
         except UserError:
             raise error from None
@@ -109,24 +108,3 @@ def _optimizer(text: str | None) -> Optimizer | None:
     cls, options = _class_and_options(text)
     made: Optimizer = with_options(cls, options)
     return made
-
-
-def _mean_of_outputs(outputs: Any) -> Tensor:
-    """A loss for whatever a module returns."""
-    import torch
-
-    found = [t.float().mean() for t in _tensors(outputs) if t.is_floating_point()]
-    return torch.stack(found).sum()
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)

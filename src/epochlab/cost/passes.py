@@ -15,6 +15,7 @@ from torch.nn.modules import module as module_hooks
 
 from epochlab.cost.counting import tensors_in
 from epochlab.cost.layer import shape_text
+from epochlab.cost.outputs import opened
 from epochlab.cost.receptive import Tracker
 from epochlab.cost.recorder import Loose, Recorder, Scope
 from epochlab.cost.values import Constants, Values
@@ -80,7 +81,7 @@ class Passes:
             if _is_our_own(error):
                 raise
             raise self._explained(error, arguments, named) from error
-        return list(_opened(outputs))
+        return list(opened(outputs))
 
     def _backward(self, ends: list[Tensor], wanted: list[nn.Parameter]) -> None:
         self.recorder.backward = True
@@ -130,7 +131,7 @@ class Passes:
         scope = self.recorder.scope
         assert scope.parent is not None
         if scope.whole and not scope.parent.whole:
-            first = next(tensors_in(_opened(output)), None)
+            first = next(tensors_in(opened(output)), None)
             if first is not None:
                 scope.output_shape = tuple(first.shape)
                 if self.tracker is not None:
@@ -178,21 +179,6 @@ class Passes:
 def _is_layer(child: nn.Module, root: nn.Module) -> bool:
     """A module without children is one row, unless it is the whole network."""
     return child is not root or type(child).__module__.startswith("torch.nn")
-
-
-def _opened(outputs: Any) -> Iterator[Any]:
-    """Tensors in whatever a forward returns: tuples, lists, dictionaries, data classes."""
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, Mapping):
-        for value in outputs.values():
-            yield from _opened(value)
-    elif isinstance(outputs, (list, tuple)):
-        for value in outputs:
-            yield from _opened(value)
-    elif hasattr(outputs, "__dict__") and not isinstance(outputs, nn.Module):
-        for value in vars(outputs).values():
-            yield from _opened(value)
 
 
 _ON_BEHALF = ("_forward", "_backward", "__torch_dispatch__", "__torch_function__", "_answer",

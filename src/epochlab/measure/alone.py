@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from epochlab.measure.passes import tensors_in
+from epochlab.cost.outputs import opened
 from epochlab.measure.stamps import Key
 from epochlab.measure.stopwatch import Stopwatch
 from epochlab.measure.timing import Effort, Tell, Timing, time_call
@@ -62,9 +62,9 @@ def _backward_of(
     layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> Callable[[], object] | None:
     """A call that computes all gradients of one layer again and again; None where none flow."""
-    given = [t for t in tensors_in((arguments, named)) if t.requires_grad]
+    given = [t for t in opened((arguments, named)) if t.requires_grad]
     wanted = [*given, *(p for p in layer.parameters() if p.requires_grad)]
-    outputs: list[Tensor] = [t for t in tensors_in(layer(*arguments, **named)) if t.requires_grad]
+    outputs: list[Tensor] = [t for t in opened(layer(*arguments, **named)) if t.requires_grad]
     if not outputs or not wanted:
         return None
     gradients = [torch.randn_like(t) for t in outputs]
@@ -97,7 +97,7 @@ class Seen:
         kind = type(self.layer)
         own = "" if kind.__module__.startswith("torch.nn") else str(id(self.layer))
         given = (*self.arguments, *self.named.values())
-        shapes = [(tuple(t.shape), t.stride(), t.dtype) for t in tensors_in(given)]
+        shapes = [(tuple(t.shape), t.stride(), t.dtype) for t in opened(given)]
         wants = [one.wants_gradient for one in given if isinstance(one, _Described)]
         return f"{kind.__name__} {self.layer!r} {own} {shapes} {wants}"
 

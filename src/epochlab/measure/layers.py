@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from epochlab.cost import Cost, Layer, trace
+from epochlab.cost.outputs import opened
 from epochlab.errors import BadOption, CannotTrace
 from epochlab.measure.alone import Alone, calls_seen, time_alone
 from epochlab.measure.guard import OtherLoad, disturbance
@@ -20,7 +21,6 @@ from epochlab.measure.passes import (
     device_of,
     in_mode,
     loss_for,
-    tensors_in,
     trainable_twin,
 )
 from epochlab.measure.stamps import Stamps, stamp_cost_s, stamped_backward, stamping
@@ -170,13 +170,13 @@ def _traced(module: nn.Module, inputs: Inputs, training: bool, name: str) -> Cos
     try:
         return trace(module, inputs=inputs, **settings)
     except CannotTrace:
-        if any(t.is_cuda for t in tensors_in(inputs)):
+        if any(t.is_cuda for t in opened(inputs)):
             raise
     return trace(module, inputs=inputs, real=True, **settings)
 
 
 def _batch(inputs: Inputs) -> int:
-    first = next(tensors_in(inputs), None)
+    first = next(opened(inputs), None)
     return first.shape[0] if first is not None and first.ndim else 1
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from epochlab.cost.outputs import opened
 from epochlab.errors import BadOption, BadShape, EpochlabError
 from epochlab.measure.stopwatch import Stopwatch, on_threads, stopwatch_for
 from epochlab.measure.timing import Effort, Tell, Timing, time_in_turns
@@ -144,7 +145,7 @@ def loss_for(outputs: Any) -> Loss:
     Raises BadOption where there is none.
     """
     classes: list[Tensor | None] = []
-    for number, output in enumerate(t for t in tensors_in(outputs) if t.is_floating_point()):
+    for number, output in enumerate(t for t in opened(outputs) if t.is_floating_point()):
         drawn = None
         if output.ndim > 1:
             shape = (output.shape[0], *output.shape[2:])
@@ -156,7 +157,7 @@ def loss_for(outputs: Any) -> Loss:
                         "to train.")  # fmt: skip
 
     def loss(outputs: Any) -> Tensor:
-        found = [t for t in tensors_in(outputs) if t.is_floating_point()]
+        found = [t for t in opened(outputs) if t.is_floating_point()]
         parts = [output.mean() if drawn is None else functional.cross_entropy(output, drawn)
                  for output, drawn in zip(found, classes, strict=True)]  # fmt: skip
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
@@ -176,7 +177,7 @@ def checked(module: nn.Module, inputs: Inputs) -> Callable[[], Any]:
         raise
     except Exception as error:
         shapes = ", ".join("x".join(map(str, t.shape)) or "one number"
-                           for t in tensors_in((arguments, named)))  # fmt: skip
+                           for t in opened((arguments, named)))  # fmt: skip
         said = (str(error).strip().split("\n")[0] or "no message")[:300].rstrip(".")
         raise BadShape(
             f"{type(module).__name__} was given {shapes or 'no tensors'} (batch axis first), and "
@@ -218,21 +219,8 @@ def device_of(module: nn.Module, inputs: Inputs) -> torch.device:
     """Where the module's first weight or, without weights, its first input lies."""
     first: Tensor | None = next(module.parameters(), None)
     if first is None:
-        first = next(tensors_in(inputs), None)
+        first = next(opened(inputs), None)
     return torch.device("cpu") if first is None else first.device
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Tensors in sequences, mappings and data classes."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from tensors_in(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)
-    elif hasattr(value, "__dict__") and not isinstance(value, nn.Module):
-        yield from tensors_in(list(vars(value).values()))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,7 @@ from epochlab.networks import Network
 from epochlab.predict.paleo.layers import FLOAT_BYTES, PaleoNetwork
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from epochlab.cost import Cost
 
@@ -137,7 +137,9 @@ class Workload:
         """With cross-entropy as the loss, else with the mean of all outputs."""
         if self.module is None or self.parameters == 0:
             return None
-        for loss in ("cross-entropy", _mean_of_outputs):
+        from epochlab.cost.outputs import mean_of_outputs
+
+        for loss in ("cross-entropy", mean_of_outputs):
             try:
                 return found(loss)
             except UserError:
@@ -163,24 +165,3 @@ def counted_text(places: tuple[str, ...]) -> str:
         match = re.search(r"\(([^()]*)\)$", place)
         counts.update(match[1].split(", ") if match else [place])
     return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in counts.most_common())
-
-
-def _mean_of_outputs(outputs: Any) -> Tensor:
-    """A loss for whatever a module returns."""
-    import torch
-
-    found = [t.float().mean() for t in _tensors(outputs) if t.is_floating_point()]
-    return torch.stack(found).sum()
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
