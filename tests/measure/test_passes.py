@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from epochlab.cost.outputs import opened
 from epochlab.errors import BadOption, BadShape
 from epochlab.measure import Effort, time_forward, time_step, time_training
-from epochlab.measure.passes import loss_for, tensors_in
+from epochlab.measure.passes import loss_for
 from epochlab.measure.stopwatch import CpuStopwatch
 
 from .fakes import FakeClock, Takes
@@ -130,7 +131,7 @@ def test_loss_of_any_outputs() -> None:
 
 def test_tensors_in_anything() -> None:
     a, b = torch.ones(1), torch.ones(2)
-    assert [t.numel() for t in tensors_in({"x": [a, (b,)], "y": 3})] == [1, 2]
+    assert [t.numel() for t in opened({"x": [a, (b,)], "y": 3})] == [1, 2]
 
 
 def test_a_wrong_shape_is_told() -> None:
