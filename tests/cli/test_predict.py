@@ -21,21 +21,13 @@ from epochlab.predict import calibrated
 from epochlab.predict.collectives import SCHEMES
 from epochlab.predict.setting import MODELS as STEP_MODELS
 from epochlab.table import FORMATS
+from tests.predict.numbers import THIS_TOML
 
 from .own_networks import NETS, records, said
 from .test_mistakes import refused
 from .test_startup import HEAVY
 
 SMALL = "predict resnet20 --on k80,v100"
-THIS_TOML = """
-kind = "cpu"
-title = "a machine that a test made up"
-source = "a test"
-date = "2026-11-21"
-peak_fp32_flops_per_s = 1e11
-bandwidth_bytes_per_s = 1e10
-memory_bytes = 8e9
-"""
 
 
 @pytest.fixture(autouse=True)

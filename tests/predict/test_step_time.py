@@ -34,15 +34,7 @@ from epochlab.predict.setting import NUMBER_BYTES, SCHEMES, Setting, exchange_se
 from epochlab.predict.step_time import StepTime, step_time
 from epochlab.predict.workload import counted_text, workload_of
 
-THIS_TOML = """
-kind = "cpu"
-title = "a machine that a test made up"
-source = "a test"
-date = "2026-11-21"
-peak_fp32_flops_per_s = 1e11
-bandwidth_bytes_per_s = 1e10
-memory_bytes = 8e9
-"""
+from .numbers import THIS_TOML
 
 
 def figure(value: float) -> Figure:

@@ -38,21 +38,11 @@ from epochlab.table import Table
 from epochlab.train.lab import Lab
 from epochlab.train.plan import Planner
 from epochlab.train.store import Store
+from tests.predict.numbers import STEP_SECONDS
 
 STUDY = TimeToAccuracy(points=0, grid=False, emulated_workers=0)
 JOB = STUDY.job()
 
-# Seconds per step with 1 to 16 workers, by (batch, servers); worked out apart from this program.
-SECONDS = {
-    (128, 2): "135.84 73.02 53.72 45.30 41.23 39.34 38.69 38.82 39.47 40.48 41.75 43.22 44.84 "
-              "46.59 48.42 50.34",
-    (128, 4): "134.65 70.60 50.07 40.42 35.12 32.00 30.12 29.02 28.44 28.22 28.26 28.50 28.89 "
-              "29.41 30.01 30.70",
-    (40, 2): "46.08 28.14 23.80 22.86 23.28 24.38 25.87 27.60 29.49 31.50 33.59 35.74 37.94 40.17 "
-             "42.44 44.73",
-    (40, 4): "44.89 25.72 20.15 17.98 17.17 17.04 17.30 17.80 18.46 19.24 20.10 21.02 21.99 22.99 "
-             "24.03 25.09",
-}  # fmt: skip
 FASTEST = {(128, 2): 7, (128, 4): 10, (40, 2): 4, (40, 4): 6}
 CONTINUOUS = {(128, 2): "7.285", (128, 4): "10.303", (40, 2): "4.073", (40, 4): "5.759"}
 # Steps per second, batch 128, and hours of 100 epochs.
@@ -100,7 +90,7 @@ def test_the_speed_tables_are_the_known_ones(pieces: list[Evidence], batch: int)
     assert [row["workers"] for row in rows] == list(range(1, 33))
     for servers in (2, 4):
         seconds = [f"{row[f'step, p = {servers}']:.2f}" for row in rows]
-        assert seconds[:16] == SECONDS[batch, servers].split()
+        assert seconds[:16] == STEP_SECONDS[batch, servers].split()
         for row in rows:
             assert row[f"speed, p = {servers}"] == 1 / row[f"step, p = {servers}"]
 
