@@ -14,6 +14,7 @@ FLOORS = (
     (
         "errors",
         "units",
+        "folders",
         "randomness",
         "table",
         "evidence",

@@ -92,7 +92,7 @@ def test_no_home_and_no_folder(monkeypatch):
 
 
 def test_cache_folder_follows_the_environment(tmp_path, monkeypatch):
-    from epochlab.datasets._files import cache_folder
+    from epochlab.folders import cache_folder
 
     assert cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("EPOCHLAB_CACHE")

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from epochlab.datasets._files import cache_folder, file_sha256
+from epochlab.datasets._files import file_sha256
+from epochlab.folders import cache_folder
 
 # Part of every entry's name: raise it when the arrays made from the same sources change.
 _LAYOUT = 1

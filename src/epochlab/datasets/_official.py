@@ -20,6 +20,7 @@ from epochlab.datasets._download import Download, by_hand, fetch
 from epochlab.datasets._scaling import PixelSums, pixel_sums
 from epochlab.datasets._unpack import FormatError, unpacked
 from epochlab.errors import BadData
+from epochlab.folders import cache_folder
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -87,7 +88,7 @@ def _located(official: OfficialSet) -> list[Path]:
         if missing:
             raise BadData(_missing_text(official, chosen, missing))
         return sources
-    cache = _files.cache_folder()
+    cache = cache_folder()
     if cache is None:
         raise BadData(
             f"{official.name} needs a data folder, and this user has no home folder to keep one "

@@ -125,8 +125,3 @@ class Curve:
             at.append(at[-1] + step)
             rates.append(rate)
         return replace(self, at=tuple(at), rates=tuple(rates))
-
-
-def level_text(curve: Curve, value: float) -> str:
-    """A value as the user knows it: '0.912' of an accuracy whose error is 0.088."""
-    return f"{1 - value if curve.is_score else value:.4g}"

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from epochlab.errors import BadOption, UnknownName, nearest
+from epochlab.folders import cache_folder
 
 FOLDER = Path(__file__).parent
 VARIABLE = "EPOCHLAB_HARDWARE"
@@ -107,14 +108,8 @@ def own_folder() -> Path | None:
                 "your TOML files, or unset the variable."
             )
         return Path(chosen)
-    if cache := os.environ.get("EPOCHLAB_CACHE"):
-        return Path(cache).expanduser() / "hardware"
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "epochlab" / "hardware"
-    try:
-        return Path.home() / ".cache" / "epochlab" / "hardware"
-    except RuntimeError:
-        return None
+    cache = cache_folder()
+    return None if cache is None else cache / "hardware"
 
 
 def _files() -> dict[str, Path]:

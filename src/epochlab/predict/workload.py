@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from epochlab.errors import BadOption, UserError
 from epochlab.networks import Network
-from epochlab.predict.paleo.layers import FLOAT_BYTES, PaleoNetwork
+from epochlab.predict.paleo.layers import PaleoNetwork
 
 if TYPE_CHECKING:
     from torch import nn
@@ -151,11 +151,6 @@ class Workload:
             raise BadOption(f"{self.name} is a list of layers in PALEO's terms and no module, so "
                             "only the model 'paleo' can predict it.")  # fmt: skip
         return self.module
-
-    @property
-    def gradient_bytes(self) -> int:
-        """Bytes of all gradients in 32-bit numbers."""
-        return FLOAT_BYTES * self.parameters
 
 
 def counted_text(places: tuple[str, ...]) -> str:
