@@ -87,28 +87,15 @@ class StepOperator:
 
 
 def step_operators(
-    module: nn.Module,
-    input_shape: tuple[int, ...] | None = None,
-    *,
-    batch: int = 1,
-    inputs: Inputs | None = None,
-    targets: Tensor | None = None,
-    optimizer: Optimizer | TorchOptimizer | None = None,
-    loss: Loss = "cross-entropy",
-    loop: Loop = "plain",
+    module: nn.Module, input_shape: tuple[int, ...] | None = None, **options: Any
 ) -> Counter[StepOperator]:
-    """How often a step runs which operator; options and errors are those of `step_memory`.
+    """How often a step runs which operator; `options` are those of `listed_step`.
 
-    `loop="forward"` is a forward pass alone, in evaluation mode and without gradients.
-
-        >>> found = step_operators(nn.Linear(3, 2), (3,), batch=4, loop="forward")
-        >>> [(one.name, times, one.macs) for one, times in found.items() if not one.is_view]
-        [('addmm', 1, 24)]
+    >>> found = step_operators(nn.Linear(3, 2), (3,), batch=4, loop="forward")
+    >>> [(one.name, times, one.macs) for one, times in found.items() if not one.is_view]
+    [('addmm', 1, 24)]
     """
-    return listed_step(
-        module, input_shape, batch=batch, inputs=inputs, targets=targets, optimizer=optimizer,
-        loss=loss, loop=loop,
-    ).found  # fmt: skip
+    return listed_step(module, input_shape, **options).found
 
 
 def listed_step(
@@ -117,7 +104,10 @@ def listed_step(
     optimizer: Optimizer | TorchOptimizer | None = None, loss: Loss = "cross-entropy",
     loop: Loop = "plain",
 ) -> Listed:  # fmt: skip
-    """The operators of a step, and its memory; see `step_operators`."""
+    """The operators of a step, and its memory; options and errors are those of `step_memory`.
+
+    `loop="forward"` is a forward pass alone, in evaluation mode and without gradients.
+    """
     listed = Listed()
     watched_step(
         module, input_shape, live=listed, batch=batch, inputs=inputs, targets=targets,
