@@ -122,7 +122,8 @@ def read_log(path: Path) -> Log:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadData(f"The log {path} cannot be read: {error}.") from error
+        why = (error.strerror or error) if isinstance(error, OSError) else error
+        raise BadData(f"The log {path} cannot be read: {why}.") from error
     head = [name.strip().lower() for name in rows[0]] if rows else []
     places = [name for name in ("epoch", "step") if name in head]
     known = [name for name in head if name in LOG_COLUMNS]

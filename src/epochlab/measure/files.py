@@ -89,8 +89,9 @@ def load_calibration(threads: int, path: Path | None = None) -> Calibration:
     path = path or calibration_path()
     known = _content(path)["calibrations"]
     if str(threads) not in known:
+        plural = "" if list(known) == ["1"] else "s"
         raise BadData(
-            f"This machine is calibrated for {', '.join(known)} threads, not for {threads}. "
+            f"This machine is calibrated for {', '.join(known)} thread{plural}, not for {threads}. "
             f"'epochlab measure --calibrate --threads {threads}' does that."
         )
     try:
